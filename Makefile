@@ -1,0 +1,111 @@
+# Sluice. `make` alone lists what can be made.
+#
+# Nothing is installed outside this folder but Debian packages, and those only
+# as root or by a sudo that asks no password; otherwise one sentence says what
+# to install. Tools live in .bin, each at the version pinned here.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+GOFUMPT       := mvdan.cc/gofumpt@v0.12.0
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+SQLC          := github.com/sqlc-dev/sqlc/cmd/sqlc@v1.31.1
+DEADCODE      := golang.org/x/tools/cmd/deadcode@v0.52.0
+
+# The race detector slows a test about tenfold, so it runs only where
+# goroutines meet over shared state; the other packages have one goroutine.
+CONCURRENT := ./internal/job ./internal/upload ./worker ./gateway
+
+# How long `make soak` gives each fuzz target, and how often it repeats the
+# tests of CONCURRENT.
+SOAK       ?= 1m
+SOAK_COUNT ?= 10
+
+##@ Use
+.PHONY: run
+run: build ## Start everything on this machine; the page is at http://127.0.0.1:8080 (SLUICE_HTTP_ADDR, SLUICE_DATA_DIR)
+	@exec bin/sluicedev
+
+.PHONY: build
+build: ## Build bin/sluice, the product, and bin/sluicedev, which runs it with its servers
+	go build -trimpath -o bin/ ./cmd/sluice ./cmd/sluicedev
+
+##@ Prove
+.PHONY: test
+test: deps ## Run every test against a real Postgres and a real S3 server
+	go test -timeout 20m ./...
+	@if [ "$$(go env CGO_ENABLED)" = 1 ]; then \
+		echo go test -race $(CONCURRENT); go test -race -timeout 20m $(CONCURRENT); \
+	else echo 'race detector: not run, it needs a C compiler (Debian: apt-get install gcc libc6-dev)'; fi
+
+.PHONY: check
+check: tools ## Run what needs no server: format, linters with the floors, vet, dead code, generated files, modules
+	@unformatted=$$(.bin/gofumpt -l .); [ -z "$$unformatted" ] || { echo "not formatted (make fmt): $$unformatted"; exit 1; }
+	go vet ./...
+	.bin/golangci-lint run
+	go test -count=1 -run '^TestFloors$$' ./cmd/sluice
+	@dead=$$(.bin/deadcode -test ./...); [ -z "$$dead" ] || { echo "$$dead"; exit 1; }
+	@for f in internal/*/sqlc.yaml; do echo "sqlc diff $$f"; .bin/sqlc diff -f "$$f"; done
+	go mod tidy -diff
+	go mod verify
+
+.PHONY: bench
+bench: deps ## Run every benchmark, each alone, and the whole path in cmd/sluice last
+	go test -run '^$$' -bench . -benchmem -p 1 -timeout 60m $$(go list ./... | grep -v '^sluice/cmd/')
+	go test -run '^$$' -bench . -timeout 60m ./cmd/...
+
+.PHONY: soak
+soak: deps ## Fuzz each fuzz target for SOAK=1m and repeat the concurrent tests SOAK_COUNT=10 times
+	@go test -list '^Fuzz' ./... \
+		| awk '/^Fuzz/ {f[++n]=$$1} /^ok/ {for (i=1; i<=n; i++) print $$2, f[i]; n=0}' \
+		| while read -r pkg fuzz; do \
+			echo "go test -fuzz $$fuzz $$pkg"; \
+			go test -run '^$$' -fuzz "^$$fuzz\$$" -fuzztime $(SOAK) "$$pkg" </dev/null; done
+	go test -count $(SOAK_COUNT) -timeout 60m $(CONCURRENT)
+
+##@ Change
+.PHONY: fmt
+fmt: .bin/.gofumpt ## Format every Go file
+	.bin/gofumpt -w .
+
+.PHONY: generate
+generate: .bin/.sqlc ## Write the generated files anew (the code of each sqlc.yaml)
+	@for f in internal/*/sqlc.yaml; do echo "sqlc generate $$f"; .bin/sqlc generate -f "$$f"; done
+
+.PHONY: clean
+clean: ## Remove bin and .bin
+	rm -rf bin .bin
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# What the tests need beside Go: Debian's postgresql, and Node for the test
+# with tus-js-client, which prints its reason and is skipped without it.
+.PHONY: deps
+deps:
+	@go run ./cmd/sluicedev deps
+	@if command -v node && command -v npm; then exit 0; fi >/dev/null; \
+	if [ "$$(id -u)" = 0 ]; then as_root=; \
+	elif sudo -n true 2>/dev/null; then as_root='sudo -n'; \
+	else echo 'Node is missing: apt-get install nodejs npm'; exit 0; fi; \
+	echo 'Installing nodejs and npm'; \
+	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends nodejs npm >/dev/null \
+		|| echo 'Node could not be installed: its test is skipped'
+
+.PHONY: tools
+tools: .bin/.gofumpt .bin/.golangci-lint .bin/.sqlc .bin/.deadcode
+
+# A stamp holds the module and version that was installed, so that a change of
+# the pin, and nothing else, installs anew.
+.PHONY: FORCE
+.bin/.gofumpt:       PIN = $(GOFUMPT)
+.bin/.golangci-lint: PIN = $(GOLANGCI_LINT)
+.bin/.sqlc:          PIN = $(SQLC)
+.bin/.deadcode:      PIN = $(DEADCODE)
+.bin/.%: FORCE
+	@if [ -x .bin/$* ] && [ "$$(cat $@ 2>/dev/null)" = '$(PIN)' ]; then exit 0; fi; \
+	echo 'go install $(PIN)'; GOBIN='$(CURDIR)/.bin' go install '$(PIN)' && echo '$(PIN)' >$@
