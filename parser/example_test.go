@@ -1,0 +1,41 @@
+package parser_test
+
+import (
+	"fmt"
+	"log"
+	"strings"
+
+	"sluice/parser"
+)
+
+func Example() {
+	file := strings.NewReader(`Statement of May 2024
+Buchungstag;Betrag;Kontonummer
+02.05.2024;1.200,00;DE42
+03.05.2024;-3,50;DE42
+31.06.2024;-3,50;DE42
+`)
+	cfg, err := parser.ParseConfig([]byte(`{"decimal_separator":",", "thousands_separator":".", "date_format":"DD.MM.YYYY"}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	r, err := parser.NewReader(file, cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	r.OnReject = func(reject *parser.Reject) error {
+		fmt.Println("line", reject.Line, reject.Reason, "in", reject.Detail())
+		return nil
+	}
+	var total int64
+	for record, err := range r.All() {
+		if err != nil {
+			log.Fatal(err)
+		}
+		total += record.Amount
+	}
+	fmt.Println(r.Stats().Accepted, "rows,", total, "cents")
+	// Output:
+	// line 5 bad_date in Buchungstag: 31.06.2024
+	// 2 rows, 119650 cents
+}

@@ -1,0 +1,139 @@
+package parser_test
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"unicode/utf8"
+
+	"sluice/parser"
+)
+
+// FuzzRead holds the Reader against the reference reader, on any bytes, at any
+// block size, batch size and manner of the source.
+func FuzzRead(f *testing.F) {
+	for _, body := range []string{
+		"", "\n", "\r\n \n", "a,2024-02-29,1.50,\nb,2024-01-01T10:00:00Z,-3,no\n",
+		"a,2024-01-01,1,\r\n\"b\"\"c\",\"2024-01-01\",\"2\",\"y\"\r\n\"d\ne\",2024-01-01,3.10,", "a,2024-01-01,1,\"\r",
+		"a\"b,2024-01-01,1,\nc,2024-01-01,1,\n", "\"a\"b,\"x\n", "\"a\r\n\",2023-02-29,1,1", "a,2024-01-01,92233720368547758.08,",
+		"a,2024-01-01,-92233720368547758.08,\na,2024-01-01,1.500,\na,2024-01-01,1.505,\nx,2024-01-01,1,maybe",
+		"\x00,2024-01-01,1,\n\xff,2024-01-01,1,\n\xef\xbb\xbf", "a,,\n,,,,\n", "a,2024-01-01 24:00,1,\na,2024-01-01 23:59:60.5 +02:00,1,\n",
+		"1.234,50;x;1.2.2024;;a\n;;01.02.2024 10:00;5;a\n0,00;;1.1.2024;7,1;\"b\"\n1;;1.1.2024;1;b\n", ";;31.12.1969;12.34;a\n",
+		"C\t5.00\t240229\tx\nD\t92233720368547758.08\t690101\tx\nX\t1\t700101\ty\r\nCR\t+1\t700101\ty",
+	} {
+		for i := range forms {
+			f.Add([]byte(body), uint8(i), uint16(1), uint8(0))
+			f.Add([]byte(body), uint8(i), uint16(7), uint8(13))
+			f.Add([]byte(body), uint8(i), uint16(4096), uint8(255))
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte, which uint8, block uint16, manner uint8) {
+		form := &forms[int(which)%len(forms)]
+		text := append([]byte(form.header), body...)
+		want, open := reference(form, text)
+		got, err := readAll(t, form, text, max(1, int(block)), manner)
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%q\n got %+v\nwant %+v", text, got, want)
+		}
+		checkEnd(t, err, want, open)
+	})
+}
+
+// readAll reads text with the package under test.
+func readAll(t *testing.T, form *form, text []byte, block int, manner uint8) ([]verdict, error) {
+	t.Helper()
+	cfg := config(t, form.config)
+	cfg.BlockBytes = block
+	var src io.Reader = bytes.NewReader(text)
+	switch manner % 4 {
+	case 1:
+		src = iotest.OneByteReader(src)
+	case 2:
+		src = iotest.HalfReader(src)
+	case 3:
+		src = iotest.DataErrReader(src)
+	}
+	r, err := parser.NewReader(src, cfg)
+	if err != nil {
+		return nil, err
+	}
+	var got []verdict
+	r.OnReject = func(reject *parser.Reject) error {
+		if !utf8.ValidString(reject.Value) || utf8.RuneCountInString(reject.Value) > 64 {
+			t.Errorf("value %q is not fit to be shown", reject.Value)
+		}
+		v := verdict{line: reject.Line, offset: reject.Offset, reason: reject.Reason}
+		for _, field := range reject.Fields {
+			v.fields = append(v.fields, string(field))
+		}
+		got = append(got, v)
+		return nil
+	}
+	batch := make([]parser.Record, 1+int(manner/4))
+	for err == nil {
+		var n int
+		n, err = r.Read(batch)
+		for _, record := range batch[:n] {
+			got = append(got, verdict{
+				line: record.Line, offset: record.Offset, account: string(record.Account),
+				day: record.Day, amount: record.Amount, revenue: record.Revenue,
+			})
+		}
+	}
+	// Within a batch rejects are handed over before the records are.
+	slices.SortStableFunc(got, func(a, b verdict) int { return cmp.Compare(a.offset, b.offset) })
+	s := r.Stats()
+	if s.Accepted+s.Rejected != int64(len(got)) {
+		t.Errorf("stats %+v of %d rows", s, len(got))
+	}
+	if errors.Is(err, io.EOF) && (s.Bytes != int64(len(text)) || s.Lines != int64(bytes.Count(text, []byte("\n")))) {
+		t.Errorf("stats %+v of %d bytes, %q", s, len(text), text)
+	}
+	return got, err
+}
+
+// checkEnd checks the error a file ended with.
+func checkEnd(t *testing.T, err error, rows []verdict, open int64) {
+	t.Helper()
+	valid := slices.ContainsFunc(rows, func(v verdict) bool { return v.reason == "" })
+	fault := new(parser.FileError)
+	errors.As(err, &fault)
+	switch {
+	case open > 0:
+		if fault.Code != parser.UnterminatedQuote || fault.Line != open {
+			t.Errorf("got %v, want an open quote on line %d", err, open)
+		}
+	case len(rows) > 0 && !valid:
+		if fault.Code != parser.NoValidRows {
+			t.Errorf("got %v, want %s", err, parser.NoValidRows)
+		}
+	case !errors.Is(err, io.EOF):
+		t.Errorf("got %v, want the end", err)
+	}
+}
+
+// TestBlocks reads one file with everything in it at every block size.
+func TestBlocks(t *testing.T) {
+	t.Parallel()
+	form := &forms[0]
+	var body strings.Builder
+	for i := range 12 {
+		body.WriteString("acc,2024-01-0" + string(rune('1'+i%9)) + ",12.50,\r\n")
+		body.WriteString("\"a \"\"quoted\"\" name,\nin two lines\",2024-01-01,-1,no\n\n")
+		body.WriteString("bare\"quote,2024-01-01,1,\n" + strings.Repeat("x", i*23) + ",2024-13-01,1,\n")
+	}
+	text := []byte(form.header + body.String())
+	want, _ := reference(form, text)
+	for block := 1; block < 400; block++ {
+		got, err := readAll(t, form, text, block, uint8(block))
+		if !reflect.DeepEqual(got, want) || !errors.Is(err, io.EOF) {
+			t.Fatalf("block of %d bytes: %v, %d verdicts\n got %+v\nwant %+v", block, err, len(got), got, want)
+		}
+	}
+}

@@ -1,0 +1,289 @@
+// Package parser reads bank transactions out of CSV, exactly: every row is
+// booked to the cent or rejected with a reason, and none is lost.
+//
+// It finds the delimiter, the header and the columns by itself, or takes them
+// from a Config. It reads UTF-8 as a stream, in memory that does not grow with
+// the file. It knows nothing of compression, of other encodings, of currencies
+// beyond their number of decimals, nor of what becomes of the records; and it
+// needs the standard library alone.
+package parser
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+)
+
+// Reader reads the transactions of one file. It is for one goroutine.
+type Reader struct {
+	// OnReject is called for each rejected row, in order, from within Read, and
+	// so before the records of the same batch are seen. Its error ends the
+	// reading. Set it before the first Read; nil drops rejects,
+	// which are counted all the same.
+	OnReject func(*Reject) error
+
+	cfg     Config
+	dialect dialect
+	scan    *scanner
+	values  values
+	reject  Reject
+	stats   Stats
+	err     error // what every further Read returns
+}
+
+// Layout is what a Reader understood of its file.
+type Layout struct {
+	Delimiter          byte
+	Header             []string       // names as written but for blanks around them; nil where there is no header
+	HeaderLine         int64          // 1-based; 0 where there is no header
+	Columns            map[Column]int // 1-based positions of those found
+	DateFormat         string         // in the tokens of Config.DateFormat
+	DecimalSeparator   byte           // '.' or ','
+	ThousandsSeparator byte           // 0 = none
+}
+
+// Stats counts what was read so far. Accepted and Rejected together are all
+// records after the header.
+type Stats struct {
+	Accepted, Rejected int64
+	ByReason           map[Reason]int64 // of the rejected; the caller's own
+	Bytes              int64            // of the stream, up to the last record read
+	Lines              int64            // line feeds in them
+}
+
+// NewReader reads the head of src, up to 1 MiB, and finds out how the file is
+// laid out. What the file cannot be taken for is a *FileError, a setting that
+// is wrong a *ConfigError; an error of src comes wrapped. Maps and slices in
+// cfg stay the caller's and must not change while the Reader is in use.
+func NewReader(src io.Reader, cfg Config) (*Reader, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if cfg.BlockBytes == 0 {
+		cfg.BlockBytes = defaultBlockBytes
+	}
+	h, err := readHead(src)
+	if err != nil {
+		return nil, err
+	}
+	d, err := sniff(&h, &cfg, newMatcher(&cfg))
+	if err != nil {
+		return nil, err
+	}
+	form, err := sniffDateForm(&h, &cfg, &d)
+	if err != nil {
+		return nil, err
+	}
+	if h.whole {
+		cfg.BlockBytes = min(cfg.BlockBytes, len(h.data)+1) // a small file needs no large buffer
+	}
+	rest := io.MultiReader(bytes.NewReader(h.data[d.offset-h.offset:]), src)
+	return &Reader{
+		cfg: cfg, dialect: d,
+		scan:   newScanner(rest, d.delimiter, cfg.BlockBytes, d.offset, d.lines),
+		values: newValues(&cfg, &d, form),
+		stats:  Stats{ByReason: map[Reason]int64{}},
+	}, nil
+}
+
+// Read fills dst with the next records and returns how many. It returns fewer
+// than len(dst) when the next would need another block of the source, so what
+// is in dst shares one block and is valid until the next call. Like an
+// io.Reader it may return records together with an error: io.EOF at the end; a
+// *FileError where the file ends in an open quote, has rows but no valid one,
+// or has more rejects than Config.OnError grants; the error of the source or
+// of OnReject, wrapped. Further calls return that error again.
+func (r *Reader) Read(dst []Record) (n int, err error) {
+	for n < len(dst) && r.err == nil {
+		ok, err := r.scan.next()
+		switch {
+		case err != nil:
+			r.err = unterminated(r.scan)
+		case !ok && n > 0:
+			return n, nil
+		case !ok:
+			r.fill()
+		case r.read(&dst[n]):
+			n++
+		}
+	}
+	return n, r.err
+}
+
+// All reads the file record by record. A *Record is valid until the next one;
+// the last pair holds the error, if there was one, and a nil Record.
+func (r *Reader) All() iter.Seq2[*Record, error] {
+	return func(yield func(*Record, error) bool) {
+		batch := make([]Record, 256)
+		for {
+			n, err := r.Read(batch)
+			for i := range batch[:n] {
+				if !yield(&batch[i], nil) {
+					return
+				}
+			}
+			if err != nil {
+				if !errors.Is(err, io.EOF) {
+					yield(nil, err)
+				}
+				return
+			}
+		}
+	}
+}
+
+// Layout returns what was understood; its slice and map are the caller's.
+func (r *Reader) Layout() Layout {
+	l := Layout{
+		Delimiter: r.dialect.delimiter, Header: append([]string(nil), r.dialect.header...), HeaderLine: r.dialect.line,
+		Columns: map[Column]int{}, DateFormat: r.values.dates.form.text,
+		DecimalSeparator: r.values.form.decimal, ThousandsSeparator: r.values.form.thousands,
+	}
+	for c, p := range r.dialect.columns {
+		if c != direction {
+			l.Columns[c] = p.position
+		}
+	}
+	return l
+}
+
+// Stats returns the counts so far.
+func (r *Reader) Stats() Stats {
+	s := r.stats
+	s.ByReason = maps.Clone(s.ByReason)
+	s.Bytes, s.Lines = r.scan.offset(), r.scan.lines
+	return s
+}
+
+// read books or rejects the record that was scanned last.
+func (r *Reader) read(dst *Record) bool {
+	fault, at := r.scan.record.fault, -1
+	if fault == "" {
+		fault = r.width()
+	}
+	if fault == "" {
+		fault, at = r.values.read(&r.scan.fields, dst)
+	}
+	if fault != "" {
+		r.rejectRow(fault, at)
+		return false
+	}
+	dst.Line, dst.Offset = r.scan.record.line, r.scan.record.offset
+	r.stats.Accepted++
+	return true
+}
+
+func (r *Reader) width() Reason {
+	switch n := r.scan.fields.count; {
+	case n < r.dialect.width:
+		return MissingField
+	case n > r.dialect.width:
+		return TooManyFields
+	}
+	return ""
+}
+
+// rejectRow counts the row, hands it over and applies the policy; at is the
+// field at fault, or -1.
+func (r *Reader) rejectRow(fault Reason, at int) {
+	r.stats.Rejected++
+	r.stats.ByReason[fault]++
+	if r.OnReject != nil {
+		r.describe(fault, at)
+		if err := r.OnReject(&r.reject); err != nil {
+			r.err = fmt.Errorf("hand over reject: %w", err)
+			return
+		}
+	}
+	limit := r.cfg.OnError.rowLimit()
+	if limit >= 0 && r.stats.Rejected > limit {
+		r.err = fileErrorf(TooManyRejects, r.scan.record.line, "line %d is reject number %d; on_error grants %d",
+			r.scan.record.line, r.stats.Rejected, limit)
+	}
+}
+
+// describe makes r.reject the row that was scanned last.
+func (r *Reader) describe(fault Reason, at int) {
+	f := &r.scan.fields
+	r.reject = Reject{
+		Line: r.scan.record.line, Offset: r.scan.record.offset, Reason: fault, Fields: r.reject.Fields[:0],
+		Truncated: fault == RecordTooLong || f.count > len(f.spans), got: f.count, want: r.dialect.width,
+	}
+	for i := range f.spans {
+		r.reject.Fields = append(r.reject.Fields, f.value(i))
+	}
+	switch {
+	case at >= 0:
+		r.reject.Column, r.reject.Value = r.dialect.name(at), shown(r.reject.Fields[at])
+	case fault == BareQuote || fault == FieldTooLong:
+		r.reject.Column, r.reject.Value = r.culprit(fault)
+	}
+}
+
+// culprit finds the field that breaks the shape of its row.
+func (r *Reader) culprit(fault Reason) (column, value string) {
+	spans := r.scan.fields.spans
+	worst := 0
+	for i, s := range spans {
+		if fault == BareQuote && s.bare {
+			worst = i
+			break
+		}
+		if fault == FieldTooLong && s.hi-s.lo > spans[worst].hi-spans[worst].lo {
+			worst = i
+		}
+	}
+	return r.dialect.name(worst), shown(r.reject.Fields[worst])
+}
+
+// name is what the file calls a column, given from 0.
+func (d *dialect) name(at int) string {
+	if at < len(d.header) && d.header[at] != "" {
+		return shown([]byte(d.header[at]))
+	}
+	for c, p := range d.columns {
+		if p.position == at+1 {
+			return string(c)
+		}
+	}
+	return fmt.Sprintf("column %d", at+1)
+}
+
+// fill gets the next block, or ends the reading.
+func (r *Reader) fill() {
+	err := r.scan.fill()
+	switch {
+	case err == nil:
+	case r.scan.eof:
+		r.err = r.verdict()
+	default:
+		r.err = fmt.Errorf("read source: %w", err)
+	}
+}
+
+// verdict is how a file ends that was read to its end.
+func (r *Reader) verdict() error {
+	rows := r.stats.Accepted + r.stats.Rejected
+	most := r.cfg.OnError.MaxRatio
+	switch {
+	case rows > 0 && r.stats.Accepted == 0:
+		return fileErrorf(NoValidRows, 0, "none of the %d rows is valid", rows)
+	case most != nil && rows > 0 && float64(r.stats.Rejected)/float64(rows) > *most:
+		return fileErrorf(TooManyRejects, 0, "%d of %d rows are rejected; on_error grants a share of %g", r.stats.Rejected, rows, *most)
+	}
+	return io.EOF
+}
+
+// rowLimit is how many rejects are granted; -1 = any number.
+func (o *OnError) rowLimit() int64 {
+	switch {
+	case o.MaxRows != nil:
+		return *o.MaxRows
+	case o.Mode == Abort && o.MaxRatio == nil:
+		return 0
+	}
+	return -1
+}
