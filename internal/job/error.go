@@ -1,0 +1,28 @@
+package job
+
+import "errors"
+
+// Sentinels of this package, to be told apart by errors.Is.
+var (
+	// ErrNotFound is returned for an id that does not exist or is another
+	// tenant's: the two are not to be told apart.
+	ErrNotFound = errors.New("job not found")
+	// ErrStep is returned for a step that the table of steps does not allow.
+	ErrStep = errors.New("step not allowed")
+	// ErrLostLease is returned to a worker that does not hold the job (any
+	// more). Nothing was changed; the worker drops what it did.
+	ErrLostLease = errors.New("lease lost")
+	// ErrNotComplete is returned by the readers of offers until the job is
+	// JobComplete.
+	ErrNotComplete = errors.New("job not complete")
+)
+
+// Error is why a job ended without offers, in words for its user. It alone
+// crosses the HTTP edge.
+type Error struct {
+	Code    string // stable and lower case, such as "missing_column"
+	Message string // one sentence that a user can act on
+}
+
+// Error returns the code and the message.
+func (e *Error) Error() string { return e.Code + ": " + e.Message }

@@ -1,0 +1,197 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"sluice/internal/job/db"
+)
+
+// Bounds of OfferFilter.Limit, and the page by which EachOffer reads.
+const (
+	defaultOffers = 1000
+	maxOffers     = 10_000
+	offersPage    = 5000
+)
+
+// CopyOffersTx writes the offers that next returns, until it returns false or an
+// error, by COPY in the caller's transaction, and returns how many there were.
+// next gives them in ascending order of account id (by bytes) and day, each pair
+// once. They can be read once CompleteTx under the same lease is committed.
+func (s *Store) CopyOffersTx(ctx context.Context, tx pgx.Tx, l *Lease, next func() (Offer, bool, error)) (int64, error) {
+	columns := []string{
+		"tenant", "job_id", "fence", "account_id", "date", "as_of", "amount_minor", "transaction_count", "credit_score", "months",
+		"composite_ppm", "volume_ppm", "ratio_ppm", "consistency_ppm", "approved", "risk_level", "reason_codes",
+	}
+	values := make([]any, len(columns)) // pgx is done with it before it asks for the next
+	var cause error                     // pgx keeps but the text of it
+	rows := pgx.CopyFromFunc(func() ([]any, error) {
+		o, ok, err := next()
+		if err != nil || !ok {
+			cause = err
+			return nil, err
+		}
+		return append(values[:0],
+			l.Tenant, l.JobID, l.Fence, o.AccountID, offerDate(o.Day), date(o.AsOfDay), o.AmountMinor, o.TransactionCount, o.CreditScore, o.Months,
+			o.CompositePPM, o.VolumePPM, o.RatioPPM, o.ConsistencyPPM, o.Approved, o.RiskLevel, o.reasons()), nil
+	})
+	n, err := tx.CopyFrom(ctx, pgx.Identifier{"offers"}, columns, rows)
+	if cause != nil {
+		err = cause
+	}
+	if err != nil {
+		return n, fmt.Errorf("copy offers of job %s: %w", l.JobID, err)
+	}
+	return n, nil
+}
+
+// Offers returns one page of a job's offers in ascending order of account id (by
+// bytes) and day. It returns ErrNotFound for an unknown id and for another
+// tenant's, and ErrNotComplete until the job is JobComplete. To page, set
+// OfferFilter.After to the last offer that came; a page shorter than the limit
+// is the last.
+func (s *Store) Offers(ctx context.Context, tenant, id string, f OfferFilter) ([]Offer, error) {
+	fence, err := s.offerFence(ctx, tenant, id)
+	if err != nil {
+		return nil, fmt.Errorf("read offers of job %s: %w", id, err)
+	}
+	offers, err := s.offerPage(ctx, tenant, id, fence, f)
+	if err != nil {
+		return nil, fmt.Errorf("read offers of job %s: %w", id, err)
+	}
+	return offers, nil
+}
+
+// EachOffer returns all offers that the filter chooses, whatever its Limit. It
+// reads page by page, so a slow consumer holds neither a connection nor a
+// snapshot, and memory does not grow with the job. After an error, of those of
+// Offers, it ends: a job that is deleted meanwhile does not look complete.
+func (s *Store) EachOffer(ctx context.Context, tenant, id string, f OfferFilter) iter.Seq2[Offer, error] {
+	return func(yield func(Offer, error) bool) {
+		f := f // a second range over the sequence begins anew
+		f.Limit = offersPage
+		for {
+			page, err := s.Offers(ctx, tenant, id, f)
+			if err != nil {
+				yield(Offer{}, err)
+				return
+			}
+			for _, o := range page {
+				if !yield(o, nil) {
+					return
+				}
+			}
+			if len(page) < offersPage {
+				return
+			}
+			last := page[len(page)-1]
+			f.After = &OfferCursor{AccountID: last.AccountID, Day: last.Day}
+		}
+	}
+}
+
+// offerFence returns the fence under which the offers of a complete job were
+// written: rows of other attempts, if any were left, are none of its offers.
+func (s *Store) offerFence(ctx context.Context, tenant, id string) (int64, error) {
+	if !storable(id) {
+		return 0, ErrNotFound
+	}
+	r, err := s.q.OfferFence(ctx, db.OfferFenceParams{Tenant: tenant, ID: id})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return 0, ErrNotFound
+	case err != nil:
+		return 0, err
+	case State(r.State) != JobComplete:
+		return 0, ErrNotComplete
+	}
+	return deref(r.Fence), nil
+}
+
+func (s *Store) offerPage(ctx context.Context, tenant, id string, fence int64, f OfferFilter) ([]Offer, error) {
+	if !f.storable() {
+		return nil, nil
+	}
+	p := db.ListOffersParams{
+		Tenant: tenant, JobID: id, Fence: fence,
+		AfterDate:  pgtype.Date{InfinityModifier: pgtype.NegativeInfinity, Valid: true},
+		Approved:   f.Decision.approved(),
+		RiskLevels: []string{"LOW", "MEDIUM", "HIGH"},
+		MaxRows:    bound(f.Limit, defaultOffers, maxOffers),
+	}
+	if f.RiskLevel != "" {
+		p.RiskLevels = []string{f.RiskLevel}
+	}
+	if f.After != nil {
+		p.AfterAccount, p.AfterDate = f.After.AccountID, offerDate(f.After.Day)
+	}
+	if f.AccountID == nil {
+		rows, err := s.q.ListOffers(ctx, p)
+		return offersOf(rows, offerOf), err
+	}
+	rows, err := s.q.ListAccountOffers(ctx, db.ListAccountOffersParams{
+		Tenant: tenant, JobID: id, Fence: fence,
+		AccountID: *f.AccountID, AfterDate: p.AfterDate,
+		Approved: p.Approved, RiskLevels: p.RiskLevels, MaxRows: p.MaxRows,
+	})
+	return offersOf(rows, func(r db.ListAccountOffersRow) Offer { return offerOf(db.ListOffersRow(r)) }), err
+}
+
+func (f OfferFilter) storable() bool {
+	texts := []string{f.RiskLevel, deref(f.AccountID)}
+	if f.After != nil {
+		texts = append(texts, f.After.AccountID)
+	}
+	return storable(texts...)
+}
+
+// approved returns the values of the column that d chooses.
+func (d Decision) approved() []bool {
+	switch d {
+	case AllDecisions:
+		return []bool{true, false}
+	case DeclinedOnly:
+		return []bool{false}
+	}
+	return []bool{true}
+}
+
+// reasons returns the codes, never nil: the column has no NULLs.
+func (o Offer) reasons() []string {
+	if o.ReasonCodes == nil {
+		return []string{}
+	}
+	return o.ReasonCodes
+}
+
+// offerDate returns the date under which an offer is filed: infinity for NoDay,
+// so that -infinity is before all of them.
+func offerDate(day int32) pgtype.Date {
+	if day == NoDay {
+		return pgtype.Date{InfinityModifier: pgtype.Infinity, Valid: true}
+	}
+	return date(day)
+}
+
+func offersOf[T any](rows []T, of func(T) Offer) []Offer {
+	offers := make([]Offer, len(rows))
+	for i, r := range rows {
+		offers[i] = of(r)
+	}
+	return offers
+}
+
+func offerOf(r db.ListOffersRow) Offer {
+	return Offer{
+		AccountID: r.AccountID, Day: dayOf(r.Date), Approved: r.Approved, RiskLevel: r.RiskLevel,
+		AmountMinor: r.AmountMinor, CreditScore: int(r.CreditScore), TransactionCount: r.TransactionCount,
+		Months: int(r.Months), AsOfDay: dayOf(r.AsOf),
+		CompositePPM: int64(r.CompositePpm), VolumePPM: int64(r.VolumePpm), RatioPPM: int64(r.RatioPpm), ConsistencyPPM: int64(r.ConsistencyPpm),
+		ReasonCodes: r.ReasonCodes,
+	}
+}

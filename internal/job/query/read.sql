@@ -1,0 +1,20 @@
+-- name: GetJob :one
+SELECT sqlc.embed(jobs), uploads.offset_bytes, uploads.size_bytes AS total_bytes
+FROM jobs LEFT JOIN uploads ON uploads.id = jobs.id
+WHERE jobs.tenant = @tenant AND jobs.id = @id;
+
+-- name: ListJobs :many
+-- The query is in lower case. ICU folds every script; lower() alone would follow the database's locale.
+SELECT sqlc.embed(jobs), uploads.offset_bytes, uploads.size_bytes AS total_bytes
+FROM jobs LEFT JOIN uploads ON uploads.id = jobs.id
+WHERE jobs.tenant = @tenant AND jobs.id < @before
+  AND (@state::text = '' OR jobs.state = @state)
+  AND (@channel::text = '' OR jobs.channel = @channel)
+  AND (@query::text = '' OR jobs.id = @query OR strpos(lower(jobs.filename COLLATE "und-x-icu"), @query) > 0)
+ORDER BY jobs.id DESC LIMIT @max_rows;
+
+-- name: ListResults :many
+SELECT * FROM results WHERE job_id = ANY(@job_ids::text[]);
+
+-- name: ListParts :many
+SELECT start_bytes, size_bytes, object_key, etag, crc64 FROM parts WHERE upload_id = @upload_id ORDER BY start_bytes;

@@ -1,0 +1,34 @@
+-- name: CreateJob :exec
+INSERT INTO jobs (id, tenant, channel, filename, state, credit_model_config, aggregate_config, parse_config, sha256)
+VALUES (@id, @tenant, @channel, @filename, @state, @credit_model_config, @aggregate_config, @parse_config, @sha256);
+
+-- name: LockJob :one
+-- The clock is read behind the lock: before it, a wait would make it late.
+WITH locked AS MATERIALIZED (SELECT * FROM jobs WHERE id = @id FOR NO KEY UPDATE)
+SELECT *, clock_timestamp()::timestamptz AS clock FROM locked;
+
+-- name: SaveJob :exec
+-- Saves what a step changes and tells the listeners, in one statement.
+WITH saved AS (
+  UPDATE jobs SET
+    state = @state, stage = @stage, version = @version, size_bytes = @size_bytes, crc64 = @crc64, reference_date = @reference_date,
+    fence = @fence, river_job_id = @river_job_id, lease_expires_at = @lease_expires_at, worker = @worker, attempts = @attempts,
+    processed_bytes = @processed_bytes, rows_accepted = @rows_accepted, rows_rejected = @rows_rejected,
+    error_code = @error_code, error_message = @error_message, can_retry = @can_retry,
+    updated_at = @updated_at, started_at = @started_at, completed_at = @completed_at
+  WHERE id = @id
+  RETURNING id)
+SELECT pg_notify('sluice_job', id) FROM saved;
+
+-- name: DeleteResult :exec
+DELETE FROM results WHERE job_id = @job_id;
+
+-- name: InsertResult :exec
+INSERT INTO results (
+  job_id, tenant, fence, engine, model_version, config_used, config_sha256, as_of, currency_exponent, group_by,
+  transactions_processed, rows_rejected, future_rows, aggregates_created, offers_generated, declined, skipped, duration_ms,
+  aggregates_key, aggregates_etag, aggregates_size_bytes, aggregates_crc64, rejects_key, rejects_etag, rejects_size_bytes, rejects_crc64)
+VALUES (
+  @job_id, @tenant, @fence, @engine, @model_version, @config_used, @config_sha256, @as_of, @currency_exponent, @group_by,
+  @transactions_processed, @rows_rejected, @future_rows, @aggregates_created, @offers_generated, @declined, @skipped, @duration_ms,
+  @aggregates_key, @aggregates_etag, @aggregates_size_bytes, @aggregates_crc64, @rejects_key, @rejects_etag, @rejects_size_bytes, @rejects_crc64);

@@ -1,0 +1,103 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"sluice/internal/job/db"
+)
+
+// NotifyChannel is the channel on which Postgres tells listeners of every change
+// to a job that a user can see. The payload is the job's id.
+const NotifyChannel = "sluice_job"
+
+// codeAborted is the Error.Code of every Aborted job.
+const codeAborted = "aborted"
+
+// Config is what a Store needs.
+type Config struct {
+	Pool   *pgxpool.Pool // of a migrated database; stays the caller's to close
+	Logger *slog.Logger  // gets an Info for every change of state; nil: none
+}
+
+// Store keeps jobs in Postgres. Any number of goroutines may share it.
+//
+// Methods whose name ends in Tx take part in the caller's transaction: what they
+// do is done when the caller commits. The others are one transaction each.
+type Store struct {
+	pool  *pgxpool.Pool
+	q     *db.Queries
+	river *river.Client[pgx.Tx]
+	log   *slog.Logger
+}
+
+// New returns a Store. Its River client only inserts: it works nothing and has
+// nothing to stop.
+func New(cfg Config) (*Store, error) {
+	if cfg.Pool == nil {
+		return nil, errors.New("job: Config.Pool is missing")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	rc, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{Logger: cfg.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("make river client: %w", err)
+	}
+	return &Store{pool: cfg.Pool, q: db.New(cfg.Pool), river: rc, log: cfg.Logger}, nil
+}
+
+// InTx calls fn with a new transaction, commits it when fn returns nil and rolls
+// it back otherwise. The error of fn is returned as it is.
+func (s *Store) InTx(ctx context.Context, fn func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, s.pool, fn)
+}
+
+// CreateTx adds a job in state Open.
+func (s *Store) CreateTx(ctx context.Context, tx pgx.Tx, d Draft) error {
+	err := s.q.WithTx(tx).CreateJob(ctx, db.CreateJobParams{
+		ID:                d.ID,
+		Tenant:            d.Tenant,
+		Channel:           d.Channel,
+		Filename:          d.Filename,
+		State:             string(Open),
+		CreditModelConfig: d.CreditConfig,
+		AggregateConfig:   d.AggregateConfig,
+		ParseConfig:       d.ParseConfig,
+		Sha256:            d.SHA256,
+	})
+	if err != nil {
+		return fmt.Errorf("insert job %s: %w", d.ID, err)
+	}
+	s.log.InfoContext(ctx, "job created", slog.String("job_id", d.ID), slog.String("channel", d.Channel))
+	return nil
+}
+
+// EnqueueTx brings a job from Open to UploadComplete with what was received, and
+// enqueues it. Of two that finish at once, one gets ErrStep.
+func (s *Store) EnqueueTx(ctx context.Context, tx pgx.Tx, id string, sizeBytes int64, crc64 uint64) error {
+	bits := int64(crc64)
+	_, err := s.step(ctx, tx, change{id: id, from: Open, to: UploadComplete, edit: func(j *row) {
+		j.SizeBytes, j.Crc64 = &sizeBytes, &bits
+		j.ReferenceDate = dateOf(j.Clock)
+	}})
+	return err
+}
+
+// AbortTx brings a job to Aborted from any state that may step there, and gives
+// detail, a sentence for the user, as its error. Who may do so only to an open
+// upload checks that in the same transaction. A worker that holds the job has
+// lost it.
+func (s *Store) AbortTx(ctx context.Context, tx pgx.Tx, id, detail string) error {
+	_, err := s.step(ctx, tx, change{id: id, to: Aborted, edit: func(j *row) {
+		j.fail(Error{Code: codeAborted, Message: detail}, j.SizeBytes != nil)
+	}})
+	return err
+}
