@@ -1,0 +1,42 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/tus/tusd/v2/pkg/handler"
+
+	"sluice/internal/job"
+)
+
+// What a client is told beyond tusd's own errors. All are handler.Error, which carries its HTTP status.
+var (
+	// ErrGone is the answer for an upload that was terminated or has expired: 410.
+	ErrGone error = handler.NewError("ERR_UPLOAD_GONE", "the upload was terminated or has expired", http.StatusGone)
+	// ErrComplete is the answer to the termination of a finished upload, which is its job's now: 409.
+	ErrComplete error = handler.NewError("ERR_UPLOAD_COMPLETE", "the upload is complete and belongs to its job", http.StatusConflict)
+	// ErrUnavailable is the answer when Postgres or S3 did not do its part: 503. What was acknowledged is safe, and the
+	// client may resume at the offset that HEAD tells.
+	ErrUnavailable error = handler.NewError("ERR_UNAVAILABLE", "the upload could not be stored just now; resume it", http.StatusServiceUnavailable)
+)
+
+// errFenced means that another writer took the upload over. To the client it is a lock that somebody else holds.
+var errFenced error = handler.ErrFileLocked
+
+// answer turns an error into what the client is told, and logs what it is not told.
+func (s *Store) answer(ctx context.Context, doing, id string, err error) error {
+	var told handler.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &told):
+		return told
+	case errors.Is(err, job.ErrStep), errors.Is(err, job.ErrNotFound): // cancelled or deleted while bytes were arriving
+		return ErrGone
+	case errors.Is(err, context.Canceled): // the client has gone
+		return ErrUnavailable
+	}
+	s.log.WarnContext(ctx, "upload not stored", "doing", doing, "upload_id", id, "err", err)
+	return ErrUnavailable
+}

@@ -1,0 +1,198 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/tus/tusd/v2/pkg/handler"
+
+	"sluice/internal/blob"
+	"sluice/internal/job"
+	"sluice/internal/upload/db"
+)
+
+// States of an upload in the ledger.
+const (
+	stateComplete = "complete" // all bytes stored, job enqueued
+	stateGone     = "gone"     // terminated or expired
+)
+
+// ledger is the authority on what has been received. Each of its methods is one transaction, and the one that makes the
+// offset reach the length enqueues the job: no upload has all its bytes and no job.
+type ledger struct {
+	pool          *pgxpool.Pool
+	queries       *db.Queries
+	jobs          *job.Store
+	expiry, grace time.Duration
+}
+
+func newLedger(cfg Config) *ledger {
+	return &ledger{cfg.Pool, db.New(cfg.Pool), cfg.Jobs, cfg.Expiry, cfg.SweepGrace}
+}
+
+func (l *ledger) create(ctx context.Context, d job.Draft, size *int64, meta handler.MetaData) (row db.Upload, err error) {
+	text, err := encodeMetadata(meta)
+	if err != nil {
+		return row, fmt.Errorf("encode metadata: %w", err)
+	}
+	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+		if err := l.jobs.CreateTx(ctx, tx, d); err != nil {
+			return fmt.Errorf("create job: %w", err)
+		}
+		row, err = l.queries.WithTx(tx).InsertUpload(ctx, db.InsertUploadParams{
+			ID: d.ID, Tenant: d.Tenant, SizeBytes: size, Metadata: text, Expiry: l.expiry,
+		})
+		if err != nil {
+			return fmt.Errorf("insert upload: %w", err)
+		}
+		return l.finish(ctx, tx, &row)
+	})
+	return row, err
+}
+
+func (l *ledger) get(ctx context.Context, tenant, id string) (db.Upload, error) {
+	found, err := l.queries.GetUpload(ctx, db.GetUploadParams{ID: id, Tenant: tenant})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return db.Upload{}, handler.ErrNotFound
+	case err != nil:
+		return db.Upload{}, fmt.Errorf("get upload: %w", err)
+	case found.Upload.State == stateGone || found.Expired:
+		return db.Upload{}, ErrGone
+	}
+	return found.Upload, nil
+}
+
+// take makes the caller the only writer of an upload: every commit of an earlier one fails from here on.
+func (l *ledger) take(ctx context.Context, u db.Upload, offset int64) (db.Upload, error) {
+	row, err := l.queries.TakeUpload(ctx, db.TakeUploadParams{ID: u.ID, Tenant: u.Tenant, OffsetBytes: offset, Expiry: l.expiry})
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return row, err
+	}
+	if _, err := l.get(ctx, u.Tenant, u.ID); err != nil {
+		return row, err
+	}
+	return row, handler.ErrMismatchOffset
+}
+
+// remainder returns the last part if it is shorter than below, or nil.
+func (l *ledger) remainder(ctx context.Context, u db.Upload, below int64) (*db.Part, error) {
+	if u.OffsetBytes == 0 {
+		return nil, nil
+	}
+	last, err := l.queries.LastPart(ctx, u.ID)
+	if err != nil {
+		return nil, fmt.Errorf("get last part: %w", err)
+	}
+	if last.SizeBytes >= below {
+		return nil, nil
+	}
+	return &last, nil
+}
+
+// advance records a part and moves the offset over its new bytes, whose CRC-64/NVME is crc. It fails with errFenced, and
+// changes nothing, unless u is still what the ledger says.
+func (l *ledger) advance(ctx context.Context, u db.Upload, p db.Part, crc uint64) (row db.Upload, err error) {
+	to := p.StartBytes + p.SizeBytes
+	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+		row, err = l.queries.WithTx(tx).Advance(ctx, db.AdvanceParams{
+			ID: u.ID, Epoch: u.Epoch, FromBytes: u.OffsetBytes, ToBytes: to, Expiry: l.expiry,
+			Crc64: int64(blob.Combine(uint64(u.Crc64), crc, to-u.OffsetBytes)),
+		})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return errFenced
+		}
+		if err != nil {
+			return fmt.Errorf("advance upload: %w", err)
+		}
+		if err := l.queries.WithTx(tx).PutPart(ctx, db.PutPartParams(p)); err != nil {
+			return fmt.Errorf("record part: %w", err)
+		}
+		return l.finish(ctx, tx, &row)
+	})
+	return row, err
+}
+
+func (l *ledger) declare(ctx context.Context, u db.Upload, size int64) (row db.Upload, err error) {
+	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+		row, err = l.queries.WithTx(tx).DeclareLength(ctx, db.DeclareLengthParams{ID: u.ID, Tenant: u.Tenant, SizeBytes: &size})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return handler.ErrInvalidUploadLength
+		}
+		if err != nil {
+			return fmt.Errorf("declare length: %w", err)
+		}
+		return l.finish(ctx, tx, &row)
+	})
+	return row, err
+}
+
+// finish completes an upload whose bytes are all there and enqueues its job; it does nothing to any other. It is the one
+// place where that happens, and always within the transaction that recorded the last byte.
+func (l *ledger) finish(ctx context.Context, tx pgx.Tx, u *db.Upload) error {
+	if u.SizeBytes == nil || u.OffsetBytes != *u.SizeBytes {
+		return nil
+	}
+	if err := l.queries.WithTx(tx).CompleteUpload(ctx, db.CompleteUploadParams{ID: u.ID, Grace: l.grace}); err != nil {
+		return fmt.Errorf("complete upload: %w", err)
+	}
+	u.State = stateComplete
+	if err := l.jobs.EnqueueTx(ctx, tx, u.ID, u.OffsetBytes, uint64(u.Crc64)); err != nil {
+		return fmt.Errorf("enqueue job: %w", err)
+	}
+	return nil
+}
+
+// terminate ends an open upload and returns the keys of its parts.
+func (l *ledger) terminate(ctx context.Context, u db.Upload) (keys []string, err error) {
+	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+		row, err := l.queries.WithTx(tx).EndUpload(ctx, db.EndUploadParams{ID: u.ID, Tenant: u.Tenant, Grace: l.grace})
+		if err != nil {
+			return err
+		}
+		keys, err = l.abort(ctx, tx, row, "the upload was terminated by its client")
+		return err
+	})
+	if errors.Is(err, pgx.ErrNoRows) { // not open any more
+		if _, err := l.get(ctx, u.Tenant, u.ID); err != nil {
+			return nil, err
+		}
+		return nil, ErrComplete
+	}
+	return keys, err
+}
+
+// expire ends the upload that expired first and returns its id and the keys of its parts; "" when there is none.
+func (l *ledger) expire(ctx context.Context) (id string, keys []string, err error) {
+	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+		row, err := l.queries.WithTx(tx).EndExpired(ctx, l.grace)
+		if err != nil {
+			return err
+		}
+		id = row.ID
+		keys, err = l.abort(ctx, tx, row, "the upload expired before all bytes had arrived")
+		return err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil, nil
+	}
+	return id, keys, err
+}
+
+// abort aborts the job of an upload that has just ended and empties its manifest, whose keys it returns.
+func (l *ledger) abort(ctx context.Context, tx pgx.Tx, u db.Upload, detail string) ([]string, error) {
+	err := l.jobs.AbortTx(ctx, tx, u.ID, detail)
+	// A job that was cancelled or deleted by itself must not keep its upload.
+	if err != nil && !errors.Is(err, job.ErrStep) && !errors.Is(err, job.ErrNotFound) {
+		return nil, fmt.Errorf("abort job: %w", err)
+	}
+	keys, err := l.queries.WithTx(tx).DeleteParts(ctx, u.ID)
+	if err != nil {
+		return nil, fmt.Errorf("delete parts: %w", err)
+	}
+	return keys, nil
+}

@@ -1,0 +1,83 @@
+package upload
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/tus/tusd/v2/pkg/handler"
+)
+
+// patience is how long a newcomer waits for the holder of a lock to store what it has and leave.
+const patience = 2 * time.Second
+
+// locker keeps the requests of this process from wasting work on the same upload. It is a courtesy, not the safety:
+// that is the epoch in the ledger. So a newcomer, who most likely is the same client on a new connection, asks the
+// holder to leave and after a while goes on regardless.
+type locker struct {
+	metrics *metrics
+	mu      sync.Mutex
+	held    map[string]*lock
+}
+
+func newLocker(m *metrics) *locker { return &locker{metrics: m, held: map[string]*lock{}} }
+
+// NewLock implements handler.Locker.
+func (l *locker) NewLock(id string) (handler.Lock, error) {
+	return &lock{locker: l, id: id, released: make(chan struct{})}, nil
+}
+
+type lock struct {
+	locker   *locker
+	id       string
+	leave    func()
+	released chan struct{}
+}
+
+// Lock takes the lock, in 2 s at most. It fails only with handler.ErrFileLocked, which clients retry: when ctx ends, or
+// when others were faster.
+func (k *lock) Lock(ctx context.Context, leave func()) error {
+	k.leave = leave
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	for {
+		holder := k.locker.swap(k, nil)
+		if holder == nil {
+			return nil
+		}
+		holder.leave()
+		select {
+		case <-holder.released:
+		case <-ctx.Done():
+			return handler.ErrFileLocked
+		case <-timeout.C:
+			if k.locker.swap(k, holder) != nil {
+				return handler.ErrFileLocked
+			}
+			k.locker.metrics.takeovers.Inc()
+			return nil
+		}
+	}
+}
+
+// Unlock releases the lock, or does nothing to a lock that was taken over.
+func (k *lock) Unlock() error {
+	k.locker.mu.Lock()
+	defer k.locker.mu.Unlock()
+	if k.locker.held[k.id] == k {
+		delete(k.locker.held, k.id)
+	}
+	close(k.released)
+	return nil
+}
+
+// swap makes k the holder if nobody is, or if old is, and returns nil; else it returns the holder.
+func (l *locker) swap(k, old *lock) *lock {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if holder := l.held[k.id]; holder != nil && holder != old {
+		return holder
+	}
+	l.held[k.id] = k
+	return nil
+}

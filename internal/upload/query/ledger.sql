@@ -1,0 +1,88 @@
+-- name: InsertUpload :one
+INSERT INTO uploads (id, tenant, size_bytes, metadata, expires_at)
+VALUES (@id, @tenant, sqlc.narg(size_bytes), @metadata, clock_timestamp() + @expiry::interval)
+RETURNING *;
+
+-- name: GetUpload :one
+SELECT sqlc.embed(uploads), (uploads.state = 'open' AND uploads.expires_at <= clock_timestamp())::boolean AS expired
+FROM uploads
+WHERE id = @id AND tenant = @tenant;
+
+-- TakeUpload makes the caller the only writer: every commit of an earlier one fails from here on.
+-- name: TakeUpload :one
+UPDATE uploads
+SET epoch = epoch + 1, expires_at = clock_timestamp() + @expiry::interval, updated_at = clock_timestamp()
+WHERE id = @id AND tenant = @tenant AND state = 'open' AND offset_bytes = @offset_bytes AND expires_at > clock_timestamp()
+RETURNING *;
+
+-- Advance moves the offset over one more part, if the caller still is the writer.
+-- name: Advance :one
+UPDATE uploads
+SET offset_bytes = @to_bytes, crc64 = @crc64, expires_at = clock_timestamp() + @expiry::interval, updated_at = clock_timestamp()
+WHERE id = @id AND epoch = @epoch AND state = 'open' AND offset_bytes = @from_bytes
+RETURNING *;
+
+-- DeclareLength sets the length of an upload that was created without one.
+-- name: DeclareLength :one
+UPDATE uploads
+SET size_bytes = @size_bytes, updated_at = clock_timestamp()
+WHERE id = @id AND tenant = @tenant AND state = 'open' AND size_bytes IS NULL AND offset_bytes <= @size_bytes
+RETURNING *;
+
+-- name: CompleteUpload :exec
+UPDATE uploads
+SET state = 'complete', sweep_at = clock_timestamp() + @grace::interval, updated_at = clock_timestamp()
+WHERE id = @id AND state = 'open';
+
+-- EndUpload ends an open upload without completing it; raising the epoch stops its writer.
+-- name: EndUpload :one
+UPDATE uploads
+SET state = 'gone', epoch = epoch + 1, sweep_at = clock_timestamp() + @grace::interval, updated_at = clock_timestamp()
+WHERE id = @id AND tenant = @tenant AND state = 'open'
+RETURNING *;
+
+-- EndExpired is EndUpload of the upload that expired first and that nobody else is about to end.
+-- name: EndExpired :one
+UPDATE uploads
+SET state = 'gone', epoch = epoch + 1, sweep_at = clock_timestamp() + @grace::interval, updated_at = clock_timestamp()
+WHERE id = (
+    SELECT u.id FROM uploads AS u
+    WHERE u.state = 'open' AND u.expires_at <= clock_timestamp()
+    ORDER BY u.expires_at
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
+)
+RETURNING *;
+
+-- ClaimSweep returns the ended upload whose grace time was over first. It is due again after the next one, unless Swept
+-- comes before: a sweeper that dies leaves nothing locked.
+-- name: ClaimSweep :one
+UPDATE uploads
+SET sweep_at = clock_timestamp() + @grace::interval
+WHERE id = (
+    SELECT u.id FROM uploads AS u
+    WHERE u.sweep_at <= clock_timestamp()
+    ORDER BY u.sweep_at
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
+)
+RETURNING *;
+
+-- name: Swept :exec
+UPDATE uploads SET sweep_at = NULL WHERE id = @id AND sweep_at = @sweep_at;
+
+-- PutPart records a part, or the fuller one that takes the place of a remainder.
+-- name: PutPart :exec
+INSERT INTO parts (upload_id, start_bytes, size_bytes, object_key, etag, crc64)
+VALUES (@upload_id, @start_bytes, @size_bytes, @object_key, @etag, @crc64)
+ON CONFLICT (upload_id, start_bytes) DO UPDATE
+SET size_bytes = excluded.size_bytes, object_key = excluded.object_key, etag = excluded.etag, crc64 = excluded.crc64;
+
+-- name: LastPart :one
+SELECT * FROM parts WHERE upload_id = @upload_id ORDER BY start_bytes DESC LIMIT 1;
+
+-- name: PartKeys :many
+SELECT object_key FROM parts WHERE upload_id = @upload_id;
+
+-- name: DeleteParts :many
+DELETE FROM parts WHERE upload_id = @upload_id RETURNING object_key;

@@ -1,0 +1,112 @@
+package upload
+
+import (
+	"context"
+	"io"
+
+	"github.com/tus/tusd/v2/pkg/handler"
+
+	"sluice/internal/job"
+	"sluice/internal/upload/db"
+)
+
+// NewUpload implements handler.DataStore: the upload and its job exist when it returns. Its id is info.ID, or a new one;
+// its tenant is that of ctx. Empty uploads are complete at once.
+func (s *Store) NewUpload(ctx context.Context, info handler.FileInfo) (handler.Upload, error) {
+	if info.Size > s.cfg.MaxBytes {
+		return nil, handler.ErrMaxSizeExceeded
+	}
+	d, err := draft(ctx, info)
+	if err != nil {
+		return nil, err
+	}
+	size := &info.Size
+	if info.SizeIsDeferred {
+		size = nil
+	}
+	row, err := s.ledger.create(ctx, d, size, info.MetaData)
+	if err != nil {
+		return nil, s.answer(ctx, "create", d.ID, err)
+	}
+	return &upload{s, row}, nil
+}
+
+// GetUpload implements handler.DataStore. Errors are Info's.
+func (s *Store) GetUpload(ctx context.Context, id string) (handler.Upload, error) {
+	row, err := s.ledger.get(ctx, job.Tenant(ctx), id)
+	if err != nil {
+		return nil, s.answer(ctx, "get", id, err)
+	}
+	return &upload{s, row}, nil
+}
+
+// AsTerminatableUpload implements handler.TerminaterDataStore.
+func (s *Store) AsTerminatableUpload(u handler.Upload) handler.TerminatableUpload {
+	return u.(*upload)
+}
+
+// AsLengthDeclarableUpload implements handler.LengthDeferrerDataStore.
+func (s *Store) AsLengthDeclarableUpload(u handler.Upload) handler.LengthDeclarableUpload {
+	return u.(*upload)
+}
+
+// upload is one upload during one request.
+type upload struct {
+	store *Store
+	row   db.Upload // as last read or committed
+}
+
+// GetInfo returns what the request began with, or what it has committed since.
+func (u *upload) GetInfo(context.Context) (handler.FileInfo, error) {
+	meta, err := decodeMetadata(u.row.Metadata)
+	info := handler.FileInfo{ID: u.row.ID, Offset: u.row.OffsetBytes, SizeIsDeferred: u.row.SizeBytes == nil, MetaData: meta}
+	if u.row.SizeBytes != nil {
+		info.Size = *u.row.SizeBytes
+	}
+	return info, err
+}
+
+// WriteChunk stores the bytes of src from offset on and returns how far the ledger moved, also together with an error.
+// The end of src is no success: tusd hides a broken connection behind it. What arrived is stored either way.
+func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
+	if u.row.State == stateComplete { // by a length that was declared just before
+		return 0, nil
+	}
+	n, err := u.write(ctx, offset, src)
+	return n, u.store.answer(ctx, "write", u.row.ID, err)
+}
+
+// FinishUpload has nothing to do: the commit of the last byte finished the upload.
+func (u *upload) FinishUpload(context.Context) error {
+	if u.row.State != stateComplete {
+		return handler.ErrUploadNotFinished
+	}
+	return nil
+}
+
+// DeclareLength sets a deferred length. One that equals the offset completes the upload.
+func (u *upload) DeclareLength(ctx context.Context, size int64) error {
+	if size > u.store.cfg.MaxBytes {
+		return handler.ErrMaxSizeExceeded
+	}
+	row, err := u.store.ledger.declare(ctx, u.row, size)
+	if err == nil {
+		u.row = row
+	}
+	return u.store.answer(ctx, "declare length", u.row.ID, err)
+}
+
+// Terminate ends an upload that is not complete, aborts its job and deletes its parts.
+func (u *upload) Terminate(ctx context.Context) error {
+	keys, err := u.store.ledger.terminate(ctx, u.row)
+	if err != nil {
+		return u.store.answer(ctx, "terminate", u.row.ID, err)
+	}
+	u.store.discard(ctx, u.row.ID, keys...)
+	return nil
+}
+
+// GetReader implements handler.Upload. Bytes come back through the API, to their own tenant.
+func (u *upload) GetReader(context.Context) (io.ReadCloser, error) {
+	return nil, handler.ErrNotImplemented
+}

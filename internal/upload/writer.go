@@ -1,0 +1,169 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/tus/tusd/v2/pkg/handler"
+
+	"sluice/internal/upload/db"
+)
+
+const (
+	// storeTimeout bounds the time in which a part gets into S3, retries included.
+	storeTimeout = 5 * time.Minute
+	// commitTimeout bounds one transaction.
+	commitTimeout = 30 * time.Second
+	// headBytes is what a PATCH reads before it asks for memory.
+	headBytes = 4 << 10
+)
+
+// writer carries the body of one PATCH into S3 and the ledger. One goroutine receives, one per part sends, and one
+// commits the parts in their order, so that the offset moves over nothing that is not stored.
+type writer struct {
+	store *Store
+	row   db.Upload  // as last committed
+	left  int64      // bytes that the upload may still receive
+	keys  string     // what the keys of its parts begin with; a number follows
+	seq   int        // of the last part: a key is used once
+	head  []byte     // see part.receive
+	queue chan *part // parts received, in their order
+	merge *db.Part   // the remainder that the first part is merged with, or nil
+	stop  context.CancelCauseFunc
+}
+
+// write takes the upload over, stores what src has, and leaves the last committed state in u.row.
+func (u *upload) write(ctx context.Context, offset int64, src io.Reader) (int64, error) {
+	w, err := u.begin(ctx, offset)
+	if err != nil {
+		return 0, err
+	}
+	// tusd's context ends 10 s after the client has gone. What the client sent is stored nevertheless: it may be all.
+	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	w.stop = stop
+	committed := make(chan error)
+	go func() { committed <- w.commitAll(work) }()
+	err = w.receiveAll(ctx, work, src)
+	close(w.queue)
+	if commitErr := <-committed; commitErr != nil {
+		err = commitErr // then err is only its echo
+	}
+	u.row = w.row
+	return w.row.OffsetBytes - offset, err
+}
+
+func (u *upload) begin(ctx context.Context, offset int64) (*writer, error) {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	s := u.store
+	row, err := s.ledger.take(ctx, u.row, offset)
+	if err != nil {
+		return nil, fmt.Errorf("take upload: %w", err)
+	}
+	merge, err := s.ledger.remainder(ctx, row, s.cfg.PartBytes/8)
+	if err != nil {
+		return nil, err
+	}
+	u.row = row
+	limit := s.cfg.MaxBytes
+	switch {
+	case row.SizeBytes != nil:
+		limit = *row.SizeBytes
+	case offset >= limit:
+		return nil, handler.ErrMaxSizeExceeded
+	}
+	return &writer{
+		store: s, row: row, keys: fmt.Sprintf("%s%d-", prefix(row), row.Epoch), left: limit - offset, head: make([]byte, headBytes), merge: merge,
+		queue: make(chan *part, s.cfg.PartsInFlight-1), // one more is with commitAll
+	}, nil
+}
+
+// receiveAll cuts src into parts and sends them. client ends when the client has gone, work when a part has failed.
+func (w *writer) receiveAll(client, work context.Context, src io.Reader) error {
+	for w.left > 0 {
+		if work.Err() != nil {
+			return context.Cause(work)
+		}
+		p, limit := w.next()
+		err := p.receive(client, src, w.head, min(w.left, limit))
+		if p.size > 0 {
+			w.left -= p.size
+			w.queue <- p // waits for a place in flight
+			go w.send(work, p)
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// next returns an empty part and how many bytes it should receive.
+func (w *writer) next() (*part, int64) {
+	w.seq++
+	p := &part{
+		memory: w.store.memory, done: make(chan struct{}), remainder: w.merge,
+		key: fmt.Sprint(w.keys, w.seq),
+	}
+	limit := w.store.cfg.PartBytes
+	if w.merge != nil {
+		limit -= w.merge.SizeBytes
+	}
+	w.merge = nil
+	return p, limit
+}
+
+func (w *writer) send(ctx context.Context, p *part) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	p.store(ctx, w.store.cfg.Bucket)
+}
+
+// commitAll records parts in their order until the queue is closed. After a failure it records no more, stops the others
+// and waits for them; what they stored is swept.
+func (w *writer) commitAll(ctx context.Context) (failure error) {
+	for p := range w.queue {
+		<-p.done
+		if failure == nil {
+			if failure = w.commit(ctx, p); failure != nil {
+				w.stop(failure)
+			}
+		}
+	}
+	return failure
+}
+
+func (w *writer) commit(ctx context.Context, p *part) error {
+	if p.err != nil {
+		return p.err
+	}
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	m := w.store.metrics
+	row, err := w.store.ledger.advance(ctx, w.row, p.row(w.row.ID, w.row.OffsetBytes), p.crc)
+	if err != nil {
+		if errors.Is(err, errFenced) {
+			m.fenced.Inc()
+		}
+		return err
+	}
+	w.row = row
+	m.parts.Inc()
+	m.stored.Add(float64(p.size))
+	if p.remainder != nil { // not before its successor is recorded
+		m.merges.Inc()
+		w.store.discard(ctx, row.ID, p.remainder.ObjectKey)
+	}
+	return nil
+}
+
+// prefix returns what the keys of an upload's parts begin with. Behind it stand epoch and number: a key has one writer
+// and is written by one request, so a late one of a writer that was stopped or killed lands where nobody reads.
+func prefix(u db.Upload) string { return "uploads/" + u.Tenant + "/" + u.ID + "/" }
