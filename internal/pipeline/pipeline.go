@@ -1,0 +1,194 @@
+// Package pipeline takes one file from raw bytes to aggregates, rejects and
+// credit decisions. It is the one path of the worker, `sluice import` and
+// `sluice check`.
+//
+// It owns what lies between the packages below it: inflating, transcoding,
+// digests, which rows count for the model and which series are scored. It does
+// not know where the bytes come from nor where results go: no queue, no
+// database, no HTTP, no object store.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"sluice/internal/aggregate"
+	"sluice/internal/rollup"
+	"sluice/parser"
+)
+
+// Input is one file and how to read it.
+type Input struct {
+	// Source gives the bytes as they were received. It is read to its end
+	// unless the file fails before, and is not closed.
+	Source io.Reader
+	// Settings are from ParseSettings.
+	Settings Settings
+	// ReferenceDay is the UTC date on which the upload was complete, in days
+	// since 1970-01-01. Rows dated more than future_tolerance_days after it do
+	// not count for the model.
+	ReferenceDay int32
+	// Stored is what was recorded of the bytes as they arrived. Bytes that
+	// differ fail the file; nil compares nothing.
+	Stored *Stored
+	// SHA256 is the digest that the sender claims; another one fails the file.
+	// Empty: none is computed.
+	SHA256 []byte
+}
+
+// Stored identifies bytes.
+type Stored struct {
+	SizeBytes int64
+	CRC64     uint64 // CRC-64/NVME
+}
+
+// Sinks take what Run writes. A nil one drops it.
+type Sinks struct {
+	Aggregates io.Writer // one Parquet file (internal/aggregate)
+	Rejects    io.Writer // CSV, while the file is parsed; whole also when the file fails
+	// Progress is called in Run's goroutine, once per some thousand rows.
+	Progress func(Progress)
+}
+
+// Stage is what Run is at.
+type Stage string
+
+// The stages, in order; the third is the caller's, who writes the offers.
+const (
+	StageParsing    Stage = "parsing"
+	StageScoring    Stage = "scoring"
+	StagePersisting Stage = "persisting"
+)
+
+// Progress is how far a file has come.
+type Progress struct {
+	Stage              Stage
+	Bytes              int64 // read from Input.Source
+	Accepted, Rejected int64 // rows
+}
+
+// batchRows is the number of records parsed at a time; after each batch the
+// context is looked at and progress told.
+const batchRows = 2048
+
+// Run reads a file whole, writes its aggregates and rejects, and returns what
+// was found; the decisions are taken afterwards, by Result.Offers.
+//
+// What is the file's fault comes as a *Failure, together with the Result so
+// far, and the rejects then are complete up to there. Any other error is not
+// the file's, and trying again may help. Aggregates are whole only when the
+// error is nil.
+func Run(ctx context.Context, in Input, sinks Sinks) (*Result, error) {
+	r := &run{
+		in: in, sinks: sinks,
+		source: newSource(in.Source, len(in.SHA256) > 0),
+		sums:   rollup.New(rollup.Config{}),
+	}
+	err := r.parse(ctx)
+	if err = r.judge(err); err == nil {
+		err = r.persist()
+	}
+	return r.result(), err
+}
+
+type run struct {
+	in      Input
+	sinks   Sinks
+	source  *source
+	opened  opened
+	reader  *parser.Reader
+	sums    *rollup.Rollup
+	horizon horizon
+	written persisted
+}
+
+// parse books every record of the file.
+func (r *run) parse(ctx context.Context) (err error) {
+	r.opened, err = open(r.source, r.in.Settings.Parse.Encoding)
+	defer r.opened.close()
+	if err != nil {
+		return err
+	}
+	if r.reader, err = parser.NewReader(r.opened.text, r.in.Settings.Parse); err != nil {
+		return err
+	}
+	rejects := newRejects(r.sinks.Rejects, r.reader.Layout())
+	r.reader.OnReject = rejects.write
+	err = r.book(ctx)
+	if unwritten := rejects.close(); unwritten != nil {
+		return unwritten
+	}
+	return err
+}
+
+func (r *run) book(ctx context.Context) error {
+	batch := make([]parser.Record, batchRows)
+	for {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("parse: %w", err)
+		}
+		n, err := r.reader.Read(batch)
+		for i := range batch[:n] {
+			rec := &batch[i]
+			if err := r.sums.Add(rec.Account, rec.Day, rec.Amount, rec.Revenue); err != nil {
+				return fmt.Errorf("sum row at line %d: %w", rec.Line, err)
+			}
+		}
+		r.progress(StageParsing)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (r *run) progress(stage Stage) {
+	if r.sinks.Progress == nil {
+		return
+	}
+	s := r.reader.Stats()
+	r.sinks.Progress(Progress{Stage: stage, Bytes: r.source.bytes, Accepted: s.Accepted, Rejected: s.Rejected})
+}
+
+// judge tells whose fault an error is. Bytes that are not those that were sent
+// explain whatever else went wrong with them, so the digests come first.
+func (r *run) judge(err error) error {
+	if err == nil {
+		_, err = io.Copy(io.Discard, r.source)
+	}
+	if r.source.err != nil {
+		return fmt.Errorf("read source: %w", r.source.err)
+	}
+	if r.source.done {
+		if mismatch := r.source.verify(r.in.Stored, r.in.SHA256); mismatch != nil {
+			return mismatch
+		}
+	}
+	if file := (*parser.FileError)(nil); errors.As(err, &file) {
+		return &Failure{Code: string(file.Code), Message: file.Detail}
+	}
+	if f := (*Failure)(nil); errors.As(err, &f) {
+		return f // without what the parser wrapped round it
+	}
+	return err
+}
+
+// persist writes the aggregates.
+func (r *run) persist() error {
+	r.progress(StageScoring)
+	r.horizon = newHorizon(r.sums, r.in)
+	out := r.sinks.Aggregates
+	if out == nil {
+		out = io.Discard
+	}
+	w := aggregate.NewWriter(out, aggregate.Config{Exponent: r.in.Settings.Credit.Exponent()})
+	var err error
+	if r.written, err = r.horizon.persist(r.sums, r.in.Settings.Aggregate.GroupBy, w); err != nil {
+		return err
+	}
+	return w.Close()
+}

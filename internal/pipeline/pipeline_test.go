@@ -1,0 +1,141 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/minio/crc64nvme"
+
+	"sluice/internal/pipeline"
+)
+
+func TestDigests(t *testing.T) {
+	t.Parallel()
+	file := gzipped(t, plainCSV)
+	sum := sha256.Sum256(file)
+	stored := pipeline.Stored{SizeBytes: int64(len(file)), CRC64: crc64nvme.Checksum(file)}
+	o := job{file: file, stored: &stored, sha256: sum[:]}.run(t)
+	if o.err != nil || o.Source != stored {
+		t.Fatalf("%v, read %+v, want %+v", o.err, o.Source, stored)
+	}
+	noRow := lines("account_id,date,amount", "A,2024-01-05,x")
+	for name, c := range map[string]struct {
+		job
+		retry bool
+	}{
+		"other size":           {job{file: file, stored: &pipeline.Stored{SizeBytes: 1, CRC64: stored.CRC64}}, true},
+		"other CRC":            {job{file: file, stored: &pipeline.Stored{SizeBytes: stored.SizeBytes, CRC64: 1}}, true},
+		"cut, as no gzip is":   {job{file: file[:len(file)-1], stored: &stored}, true},
+		"other SHA-256":        {job{file: file, stored: &stored, sha256: make([]byte, sha256.Size)}, false},
+		"no valid row, either": {job{file: noRow, sha256: sum[:]}, false},
+	} {
+		o := c.run(t)
+		f := (*pipeline.Failure)(nil)
+		if !errors.As(o.err, &f) || f.Code != pipeline.CodeDigestMismatch || f.CanRetry != c.retry || len(o.aggregates) != 0 {
+			t.Errorf("%s: %v", name, o.err)
+		}
+	}
+}
+
+func TestHeaderOnly(t *testing.T) {
+	t.Parallel()
+	for name, credit := range map[string]string{"": "", "as_of given": `{"as_of":"2024-01-01"}`} {
+		o := job{file: lines("account_id,date,amount"), credit: credit, aggregate: `{"date_range":"last_30_days"}`}.run(t)
+		if o.err != nil || o.Accepted != 0 || o.Rejected != 0 || len(o.aggregates) != 0 || len(o.offers) != 0 || o.HasAsOf != (credit != "") {
+			t.Errorf("%s: %v, %+v", name, o.err, o.Result)
+		}
+	}
+}
+
+// TestSumsBeyond64Bits books more than an int64 holds.
+func TestSumsBeyond64Bits(t *testing.T) {
+	t.Parallel()
+	o := job{file: lines("account_id,date,amount", strings.TrimSuffix(strings.Repeat("A,2024-01-05,92233720368547758.07\n", 3), "\n"))}.run(t)
+	if o.err != nil || o.sums() != "A 2024-01-05 27670116110564327421 27670116110564327421 3" {
+		t.Errorf("%v, %q", o.err, o.sums())
+	}
+}
+
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	file := random(20_000)
+	var seen []pipeline.Progress
+	in := job{file: file}.input(t)
+	result, err := pipeline.Run(t.Context(), in, pipeline.Sinks{Progress: func(p pipeline.Progress) { seen = append(seen, p) }})
+	if err != nil || len(seen) < 10 {
+		t.Fatalf("%v, %d reports", err, len(seen))
+	}
+	for i, p := range seen[1:] {
+		if before := seen[i]; p.Bytes < before.Bytes || p.Accepted < before.Accepted || p.Rejected < before.Rejected {
+			t.Errorf("%+v after %+v", p, before)
+		}
+	}
+	want := pipeline.Progress{Stage: pipeline.StageScoring, Bytes: int64(len(file)), Accepted: result.Accepted, Rejected: result.Rejected}
+	if last := seen[len(seen)-1]; last != want || seen[0].Stage != pipeline.StageParsing {
+		t.Errorf("from %+v to %+v, want %+v", seen[0], last, want)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	reports := 0
+	_, err := pipeline.Run(ctx, job{file: random(50_000)}.input(t), pipeline.Sinks{Progress: func(pipeline.Progress) {
+		reports++
+		cancel(io.ErrClosedPipe)
+	}})
+	if !errors.Is(err, context.Canceled) || reports != 1 {
+		t.Errorf("%v after %d reports", err, reports)
+	}
+}
+
+// random makes a file of rows of 1,000 accounts over a year, one in a hundred
+// of them bad.
+func random(rows int) []byte {
+	r := rand.New(rand.NewPCG(1, 2))
+	var out bytes.Buffer
+	out.WriteString("account_id,date,amount,is_revenue,description\n")
+	for i := range rows {
+		amount := fmt.Sprintf("%.2f", float64(r.IntN(1_000_000)-400_000)/100)
+		if i%100 == 99 {
+			amount = "n/a"
+		}
+		fmt.Fprintf(&out, "ACC-%06d,2024-%02d-%02d,%s,,payment %d\n", r.IntN(1000), 1+r.IntN(12), 1+r.IntN(28), amount, i)
+	}
+	return out.Bytes()
+}
+
+// BenchmarkRun is the whole path of a file of 96,000 rows, decisions included,
+// plain and compressed.
+func BenchmarkRun(b *testing.B) {
+	const rows = 96_000
+	file := random(rows)
+	for name, file := range map[string][]byte{"plain": file, "gzip": gzipped(b, string(file))} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(file)))
+			b.ReportAllocs()
+			for b.Loop() {
+				result, err := pipeline.Run(b.Context(), job{file: file}.input(b), pipeline.Sinks{Aggregates: io.Discard, Rejects: io.Discard})
+				if err != nil || result.Accepted != rows*99/100 {
+					b.Fatal(err)
+				}
+				for _, err := range result.Offers() {
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+				if result.Tally.Approved+result.Tally.Declined != 1000 {
+					b.Fatalf("%+v", result.Tally)
+				}
+			}
+			b.ReportMetric(float64(rows*b.N)/b.Elapsed().Seconds(), "rows/s")
+		})
+	}
+}
