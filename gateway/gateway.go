@@ -1,0 +1,112 @@
+// Package gateway is Sluice's HTTP edge: tus uploads come in at /files/, and
+// jobs, offers, aggregates and rejects are read at /api/.
+//
+// It knows HTTP: routes, keys, problem documents, and how a result is written
+// as JSON, CSV, NDJSON or Parquet. It knows no SQL, nothing of how a file is
+// parsed or scored, and nothing of the worker.
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice/internal/blob"
+	"sluice/internal/job"
+	"sluice/internal/upload"
+)
+
+// Pinger tells whether the database answers; *pgxpool.Pool is one.
+type Pinger interface {
+	Ping(ctx context.Context) error
+}
+
+// Config holds what a Gateway needs. Jobs, Uploads, Bucket, Migrated and
+// Pinger are required.
+type Config struct {
+	Jobs    *job.Store
+	Uploads *upload.Store
+	// Bucket holds the aggregates and rejects that the worker wrote.
+	Bucket *blob.Bucket
+	// Migrated returns nil when every migration is applied. /readyz asks it.
+	Migrated func(context.Context) error
+	// Pinger is the database, asked by /readyz.
+	Pinger Pinger
+	// PublicURL is the base of every URL handed out, such as
+	// https://sluice.example. Empty means relative to the host asked, as
+	// "/files/job_…": right behind any proxy that does not change paths.
+	PublicURL string
+	// APIKey is the one key that opens everything. Empty means that no key is
+	// asked for; then only requests for a loopback host are answered, and the
+	// caller must listen on loopback only.
+	APIKey string
+	// MaxUploadBytes is the largest upload taken; 0 means no limit.
+	MaxUploadBytes int64
+	// Logger defaults to slog.Default().
+	Logger *slog.Logger
+	// Registerer takes the gateway's metrics; nil keeps them unregistered.
+	Registerer prometheus.Registerer
+	// Gatherer feeds /metrics; it defaults to prometheus.DefaultGatherer.
+	Gatherer prometheus.Gatherer
+	// Version is what /healthz shows; it defaults to "dev".
+	Version string
+}
+
+// A Gateway answers HTTP requests. It holds no state of its own between them,
+// so any number of gateways may stand before the same database and bucket.
+type Gateway struct {
+	cfg     Config
+	log     *slog.Logger
+	handler http.Handler
+}
+
+// New returns a Gateway, or an error that names the Config field at fault.
+func New(cfg Config) (*Gateway, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	g := &Gateway{cfg: cfg, log: cfg.Logger}
+	files, err := newFiles(g)
+	if err != nil {
+		return nil, fmt.Errorf("mount tus handler: %w", err)
+	}
+	g.handler = g.router(files)
+	return g, nil
+}
+
+// Handler returns the handler of every route. It may be shared by goroutines.
+func (g *Gateway) Handler() http.Handler { return g.handler }
+
+func (c *Config) check() error {
+	switch {
+	case c.Jobs == nil:
+		return errors.New("gateway: Jobs is required")
+	case c.Uploads == nil:
+		return errors.New("gateway: Uploads is required")
+	case c.Bucket == nil:
+		return errors.New("gateway: Bucket is required")
+	case c.Migrated == nil:
+		return errors.New("gateway: Migrated is required")
+	case c.Pinger == nil:
+		return errors.New("gateway: Pinger is required")
+	case c.MaxUploadBytes < 0:
+		return errors.New("gateway: MaxUploadBytes is negative")
+	}
+	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
+	if u, err := url.Parse(c.PublicURL); err != nil || c.PublicURL != "" && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return errors.New("gateway: PublicURL is not an http or https URL")
+	}
+	c.Version = cmp.Or(c.Version, "dev")
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	if c.Gatherer == nil {
+		c.Gatherer = prometheus.DefaultGatherer
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+	"github.com/tus/tusd/v2/pkg/handler"
+
+	"sluice/internal/job"
+)
+
+// problemPrefix starts the type of every problem that its status alone does
+// not tell; RFC 9457 §3.1.1 allows a URI that is not to be resolved.
+const problemPrefix = "urn:problem-type:sluice:"
+
+// internalDetail is all that the outside learns of an error that is ours.
+const internalDetail = "Something went wrong here; the log has the details."
+
+// A problem is an error that may be shown to anyone: the body of
+// application/problem+json (RFC 9457).
+type problem struct {
+	Type     string       `json:"type"`
+	Title    string       `json:"title"`
+	Status   int          `json:"status"`
+	Detail   string       `json:"detail"`
+	Instance string       `json:"instance"`
+	Errors   []fieldError `json:"errors,omitempty"`
+}
+
+// A fieldError says what is wrong with one parameter, setting or dependency.
+type fieldError struct {
+	Field  string `json:"field"`
+	Detail string `json:"detail"`
+}
+
+func (p *problem) Error() string { return p.Detail }
+
+// newProblem returns a problem that its status describes.
+func newProblem(status int, detail string) *problem {
+	return &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
+}
+
+// typed gives the problem a type that a client can branch on.
+func (p *problem) typed(name string) *problem {
+	p.Type = problemPrefix + name
+	return p
+}
+
+// badField returns the 400 for a parameter or setting of the given name.
+func badField(field, detail string) *problem {
+	p := newProblem(http.StatusBadRequest, field+": "+detail)
+	p.Errors = []fieldError{{Field: field, Detail: detail}}
+	return p
+}
+
+// problemOf is the one table from errors to what the outside sees of them.
+// What it does not know is internal: its text stays in the log.
+func problemOf(err error) *problem {
+	var (
+		p   *problem
+		he  *echo.HTTPError
+		tus handler.Error
+	)
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &tus):
+		return tusProblem(tus.ErrorCode, tus.Message, tus.HTTPResponse.StatusCode)
+	case errors.Is(err, job.ErrNotFound):
+		return newProblem(http.StatusNotFound, "There is no such job.")
+	case errors.As(err, &he):
+		return routeProblem(he.Code)
+	case errors.Is(err, context.DeadlineExceeded):
+		return newProblem(http.StatusServiceUnavailable, "The answer took too long; try again.")
+	default:
+		return newProblem(http.StatusInternalServerError, internalDetail)
+	}
+}
+
+// tusProblem says what tusd or the upload store refuses.
+func tusProblem(code, message string, status int) *problem {
+	switch code {
+	case "ERR_INTERNAL_SERVER_ERROR": // an unknown error's text, which tusd has logged
+		return newProblem(http.StatusInternalServerError, internalDetail)
+	case handler.ErrUploadInterrupted.ErrorCode: // tusd says 400, which tus-js-client does not retry
+		status = http.StatusLocked
+	}
+	return newProblem(status, message).typed(strings.ToLower(strings.TrimPrefix(code, "ERR_")))
+}
+
+// routeProblem words the errors of the router itself.
+func routeProblem(status int) *problem {
+	switch status {
+	case http.StatusNotFound:
+		return newProblem(status, "There is nothing at this path.")
+	case http.StatusMethodNotAllowed:
+		return newProblem(status, "This path does not take this method; see the Allow header.")
+	default:
+		return newProblem(status, http.StatusText(status))
+	}
+}
+
+// fail answers a request whose handler returned err. An answer already under
+// way cannot become an error, so its connection is cut: the client sees a
+// short body and not a complete one that lacks rows.
+func (g *Gateway) fail(err error, c echo.Context) {
+	r := c.Request()
+	p := *problemOf(err)
+	if p.Status == http.StatusInternalServerError && r.Context().Err() == nil {
+		g.log.ErrorContext(r.Context(), "request failed", "method", r.Method, "route", c.Path(), "job_id", c.Param("id"), "err", err)
+	}
+	if c.Response().Committed {
+		panic(http.ErrAbortHandler)
+	}
+	p.Instance = r.URL.Path
+	p.write(c.Response())
+}
+
+func (p *problem) write(w http.ResponseWriter) {
+	body, err := json.Marshal(p)
+	if err != nil { // strings and an int always marshal
+		panic(err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Del("Content-Length")
+	h.Del("Content-Disposition")
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(append(body, '\n')) // the client may be gone; there is nobody else to tell
+}

@@ -1,0 +1,96 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// router returns the handler of every route. Each answers with and without a
+// trailing slash, and each GET answers HEAD.
+func (g *Gateway) router(f *files) http.Handler {
+	e := echo.New()
+	e.IPExtractor = echo.ExtractIPDirect() // else anyone's X-Forwarded-For is believed
+	e.HTTPErrorHandler = g.fail
+	e.Pre(normalise)
+	e.Use(newMetrics(g.cfg.Registerer).observe, g.recover(), secure, g.authenticate, textOnly)
+
+	f.mount(e)
+	for _, base := range []string{"/api/jobs", "/api/financial-transactions/jobs"} {
+		get(e, base+"/:id/status", g.status)
+		get(e, base+"/:id/offers", g.offers)
+		get(e, base+"/:id/aggregates", g.aggregates)
+	}
+	get(e, "/api/jobs", g.list)
+	get(e, "/api/jobs/:id/rejects", g.rejects)
+	get(e, "/healthz", g.health)
+	get(e, "/readyz", g.ready)
+	get(e, "/metrics", echo.WrapHandler(promhttp.HandlerFor(g.cfg.Gatherer, promhttp.HandlerOpts{})))
+	mountPage(e)
+	return e
+}
+
+func get(e *echo.Echo, path string, h echo.HandlerFunc) {
+	e.Match([]string{http.MethodGet, http.MethodHead}, path, h)
+}
+
+// normalise runs before the routes are looked up. It drops a trailing slash,
+// without a redirect, which would lose a POST's body; and under /files it
+// lets X-HTTP-Method-Override stand for a method that a client cannot send.
+func normalise(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if len(r.URL.Path) > 1 {
+			r.URL.Path = strings.TrimSuffix(r.URL.Path, "/")
+			r.URL.RawPath = strings.TrimSuffix(r.URL.RawPath, "/")
+		}
+		override := r.Header.Get("X-HTTP-Method-Override")
+		// tusd reads the header too, after the route was chosen: it must not see it.
+		r.Header.Del("X-HTTP-Method-Override")
+		if r.Method == http.MethodPost && override != "" && strings.HasPrefix(r.URL.Path, filesPath) {
+			r.Method = override
+		}
+		return next(c)
+	}
+}
+
+// textOnly refuses parameters that are no text, which Postgres would refuse
+// as an error of ours.
+func textOnly(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		for name, values := range c.QueryParams() {
+			if text := strings.Join(values, ""); !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+				return badField(strings.ToValidUTF8(name, "?"), "must be UTF-8 text")
+			}
+		}
+		return next(c)
+	}
+}
+
+// recover turns a panic into an error, and leaves alone the one by which an
+// answer is cut short on purpose.
+func (g *Gateway) recover() echo.MiddlewareFunc {
+	return middleware.RecoverWithConfig(middleware.RecoverConfig{
+		DisablePrintStack: true,
+		LogErrorFunc: func(_ echo.Context, err error, stack []byte) error {
+			return fmt.Errorf("recover from panic: %w\n%s", err, stack)
+		},
+	})
+}
+
+// secure sets the headers that every answer has. The policy admits what the
+// page consists of, its own files, and nothing else.
+func secure(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		return next(c)
+	}
+}
