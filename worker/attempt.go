@@ -1,0 +1,152 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"sluice/internal/blob"
+	"sluice/internal/job"
+	"sluice/internal/pipeline"
+)
+
+// attempt is one worker's go at one job, under one lease.
+type attempt struct {
+	cfg     Config
+	lease   *job.Lease
+	job     job.Job
+	keeper  *keeper
+	began   time.Time
+	objects string // what the keys of all that it writes begin with: no other attempt's do
+
+	result              *pipeline.Result // nil until the file was read
+	aggregates, rejects blob.Object      // written so far; the zero Object is none
+}
+
+// run reads the file, writes its results and makes them visible. A file's own
+// fault is a *pipeline.Failure.
+func (a *attempt) run(ctx context.Context) error {
+	if a.job.Attempts > 1 {
+		a.sweepEarlier(ctx)
+	}
+	settings, err := pipeline.ParseSettings(a.job.CreditConfig, a.job.AggregateConfig, a.job.ParseConfig)
+	if err != nil {
+		return blame(err)
+	}
+	if err := a.read(ctx, settings); err != nil {
+		return blame(err)
+	}
+	return a.persist(ctx, settings)
+}
+
+// read runs the pipeline over the job's objects and leaves the result's
+// objects in S3, where nobody sees them yet.
+func (a *attempt) read(ctx context.Context, settings pipeline.Settings) error {
+	source, err := a.cfg.Jobs.Source(ctx, a.job.ID)
+	if err != nil {
+		return err
+	}
+	objects := make([]blob.Object, len(source))
+	for i, o := range source {
+		objects[i] = blob.Object(o)
+	}
+	in := a.cfg.Bucket.Open(ctx, objects...)
+	defer in.Close()
+	aggregates := a.cfg.Bucket.Create(ctx, a.objects+"aggregates.parquet")
+	defer aggregates.Abort()
+	rejects := a.cfg.Bucket.Create(ctx, a.objects+"rejects.csv")
+	defer rejects.Abort()
+
+	var failure *pipeline.Failure
+	a.result, err = pipeline.Run(ctx, pipeline.Input{
+		Source: in, Settings: settings, ReferenceDay: a.job.ReferenceDay,
+		Stored: &pipeline.Stored{SizeBytes: a.job.SizeBytes, CRC64: a.job.CRC64}, SHA256: a.job.SHA256,
+	}, pipeline.Sinks{Aggregates: aggregates, Rejects: rejects, Progress: a.keeper.report})
+	if err != nil && !errors.As(err, &failure) {
+		return err
+	}
+	if a.result.Rejected > 0 { // also of a file that failed: they say why
+		if a.rejects, err = closed(rejects); err != nil {
+			return err
+		}
+	}
+	if failure != nil {
+		return failure
+	}
+	a.aggregates, err = closed(aggregates)
+	return err
+}
+
+// closed closes an object's writer and returns what it wrote.
+func closed(w *blob.Writer) (blob.Object, error) {
+	if err := w.Close(); err != nil {
+		return blob.Object{}, err
+	}
+	return w.Object(), nil
+}
+
+// persist writes the offers and completes the job: one transaction, which
+// touches the job's row in its last statement only, so that the copy does not
+// keep the heartbeat waiting.
+func (a *attempt) persist(ctx context.Context, settings pipeline.Settings) error {
+	a.keeper.enter(job.Persisting)
+	return a.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
+		next, stop := iter.Pull2(a.result.Offers())
+		defer stop()
+		_, err := a.cfg.Jobs.CopyOffersTx(ctx, tx, a.lease, func() (job.Offer, bool, error) {
+			o, err, ok := next()
+			return offerOf(o), ok, err
+		})
+		if err != nil {
+			return err
+		}
+		return a.cfg.Jobs.CompleteTx(ctx, tx, a.lease, a.summary(settings))
+	})
+}
+
+// fail ends the job for its file's fault, with the rejects that explain it.
+func (a *attempt) fail(ctx context.Context, f *pipeline.Failure) error {
+	var r *job.Result
+	if a.rejects.Key != "" {
+		settings, err := pipeline.ParseSettings(a.job.CreditConfig, a.job.AggregateConfig, a.job.ParseConfig)
+		if err != nil {
+			return err
+		}
+		r = new(a.summary(settings))
+	}
+	return a.cfg.Jobs.Fail(ctx, a.lease, job.Error{Code: f.Code, Message: f.Message}, f.CanRetry, r)
+}
+
+// discard deletes what the attempt wrote. What it misses the next attempt
+// finds.
+func (a *attempt) discard(ctx context.Context) {
+	for _, o := range []blob.Object{a.aggregates, a.rejects} {
+		if o.Key == "" {
+			continue
+		}
+		if err := a.cfg.Bucket.Delete(ctx, o.Key); err != nil {
+			a.cfg.Logger.WarnContext(ctx, "object of a lost attempt left", "job_id", a.job.ID, "object_key", o.Key, "err", err)
+		}
+	}
+}
+
+// sweepEarlier deletes what earlier attempts left behind. Results that an
+// earlier end of the job made visible are replaced by this attempt's.
+func (a *attempt) sweepEarlier(ctx context.Context) {
+	err := func() error {
+		var keys []string
+		for o, err := range a.cfg.Bucket.List(ctx, resultPrefix(a.job)) {
+			if err != nil {
+				return err
+			}
+			keys = append(keys, o.Key)
+		}
+		return a.cfg.Bucket.Delete(ctx, keys...)
+	}()
+	if err != nil {
+		a.cfg.Logger.WarnContext(ctx, "objects of earlier attempts left", "job_id", a.job.ID, "err", err)
+	}
+}

@@ -1,0 +1,44 @@
+package worker
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics counts attempts by their outcome: completed, failed, released, lost.
+type metrics struct {
+	seconds *prometheus.HistogramVec
+	rows    *prometheus.CounterVec
+}
+
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "sluice_job_attempt_duration_seconds",
+			Help:    "Time from the claim of a job to the end of the attempt.",
+			Buckets: prometheus.ExponentialBuckets(0.01, 4, 9), // 10 ms to 11 min
+		}, []string{"outcome"}),
+		rows: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_job_rows_total", Help: "Records read by attempts, by verdict.",
+		}, []string{"verdict"}),
+	}
+	if r == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.seconds, m.rows} {
+		if err := r.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) ended(outcome string, a *attempt) {
+	m.seconds.WithLabelValues(outcome).Observe(time.Since(a.began).Seconds())
+	if a.result != nil {
+		m.rows.WithLabelValues("accepted").Add(float64(a.result.Accepted))
+		m.rows.WithLabelValues("rejected").Add(float64(a.result.Rejected))
+	}
+}

@@ -1,0 +1,145 @@
+// Package worker runs the jobs that the gateway enqueues: River kinds, one file
+// each, and the recovery of jobs whose worker died.
+//
+// It knows jobs, objects and the pipeline. It knows nothing of HTTP, tus or how
+// a file came in: a job's source is a list of objects.
+package worker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"sluice/internal/blob"
+	"sluice/internal/job"
+)
+
+// The clocks of a worker. River's own time-outs are the last resort and must
+// never act first: jobs are fenced and recovered by their leases (30 s).
+const (
+	ingestTimeout  = 24 * time.Hour   // longer than any job
+	rescueAfter    = 25 * time.Hour   // River wants it above the timeout
+	recoverEvery   = 5 * time.Second  // with a lease of 30 s: recovered within 35 s
+	recoverAtOnce  = 100              // jobs per sweep, so that one transaction stays short
+	sweepEvery     = time.Minute      // expired uploads and objects nobody names
+	softStop       = 10 * time.Second // what a running job gets to end by itself at shutdown
+	fetchCooldown  = 10 * time.Millisecond
+	defaultWorkers = 2
+)
+
+// Sweeper removes what uploads left behind. internal/upload's store is one.
+type Sweeper interface {
+	// Expire aborts uploads past their expiry and removes their parts, limit at most.
+	Expire(ctx context.Context, limit int) (int, error)
+	// Sweep deletes the stray objects of ended uploads, limit of them at most.
+	Sweep(ctx context.Context, limit int) (int, error)
+}
+
+// Config is what a Worker needs; Pool, Jobs, Bucket and Sweeper are required.
+type Config struct {
+	Pool    *pgxpool.Pool // River's; not closed by the Worker
+	Jobs    *job.Store
+	Bucket  *blob.Bucket
+	Sweeper Sweeper
+
+	Concurrency int          // jobs at once, 1 to 1000; 0 means 2
+	ID          string       // names this process in leases; "" means a random one
+	Logger      *slog.Logger // nil: slog.Default
+	Registerer  prometheus.Registerer
+}
+
+// Worker takes jobs from the queue until its context ends.
+type Worker struct {
+	cfg     Config
+	client  *river.Client[pgx.Tx]
+	log     *slog.Logger
+	metrics *metrics
+}
+
+// New checks cfg and builds a Worker; nothing runs before Run.
+func New(cfg Config) (*Worker, error) {
+	if cfg.Pool == nil || cfg.Jobs == nil || cfg.Bucket == nil || cfg.Sweeper == nil {
+		return nil, errors.New("worker: Pool, Jobs, Bucket and Sweeper are required")
+	}
+	if cfg.Concurrency == 0 {
+		cfg.Concurrency = defaultWorkers
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.ID == "" {
+		cfg.ID = "worker-" + rand.Text()
+	}
+	m, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("worker: %w", err)
+	}
+	w := &Worker{cfg: cfg, log: cfg.Logger, metrics: m}
+	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), w.riverConfig())
+	if err != nil {
+		return nil, fmt.Errorf("worker: configure river: %w", err)
+	}
+	w.client = client
+	return w, nil
+}
+
+// riverConfig registers every kind: the leader discards kinds it does not know.
+func (w *Worker) riverConfig() *river.Config {
+	kinds := river.NewWorkers()
+	river.AddWorker(kinds, &ingest{cfg: w.cfg, metrics: w.metrics})
+	river.AddWorker(kinds, &sweep{uploads: w.cfg.Sweeper, log: w.log})
+	return &river.Config{
+		ID:                   w.cfg.ID,
+		Logger:               w.log,
+		Workers:              kinds,
+		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: w.cfg.Concurrency}},
+		JobTimeout:           ingestTimeout,
+		RescueStuckJobsAfter: rescueAfter,
+		FetchCooldown:        fetchCooldown,
+		SoftStopTimeout:      softStop,
+		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
+			func() (river.JobArgs, *river.InsertOpts) { return sweepArgs{}, nil }, nil)},
+	}
+}
+
+// Run works until ctx ends, then lets running jobs end for 10 s and hands the
+// others back to the queue. It returns nil after a clean stop.
+func (w *Worker) Run(ctx context.Context) error {
+	if err := w.client.Start(ctx); err != nil {
+		return fmt.Errorf("start river: %w", err)
+	}
+	w.recoverJobs(ctx)
+	<-w.client.Stopped()
+	return nil
+}
+
+// recoverJobs puts jobs whose lease ran out back into the queue until ctx ends.
+// It is a goroutine of every worker and not a River job: River's slots may be
+// full, and its row of a dead worker stays running.
+func (w *Worker) recoverJobs(ctx context.Context) {
+	tick := time.NewTicker(recoverEvery)
+	defer tick.Stop()
+	for {
+		ids, err := w.cfg.Jobs.Recover(ctx, recoverAtOnce)
+		if err != nil && ctx.Err() == nil {
+			w.log.WarnContext(ctx, "recover jobs", "err", err)
+		}
+		for _, id := range ids {
+			w.log.WarnContext(ctx, "job recovered from a lost worker", "job_id", id)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
