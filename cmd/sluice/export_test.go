@@ -1,0 +1,4 @@
+package main
+
+// NewParser is the command line itself, for tests of what it accepts.
+var NewParser = newParser

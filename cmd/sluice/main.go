@@ -1,0 +1,80 @@
+// Command sluice is the product in one binary: the gateway that takes files in,
+// the worker that turns them into offers, the migrations, and a client.
+//
+// It reads flags and the environment, builds the rest from them, waits, and
+// closes; everything else is below it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// The exit codes of every command.
+const (
+	exitFailed      = 1 // what was asked for could not be done; upload: a job failed
+	exitUsage       = 2 // a flag, variable or argument is wrong
+	exitInterrupted = 3 // upload: ended by a signal; the same command goes on
+)
+
+// cli is the command line. Each setting is a flag and a variable, in --help.
+type cli struct {
+	Serve   serveCmd   `cmd:"" help:"Run the gateway: uploads, REST and the page; with --work the worker too."`
+	Work    workCmd    `cmd:"" help:"Run a worker: files become offers."`
+	Migrate migrateCmd `cmd:"" help:"Bring the database to this version, or say how far it is."`
+	Upload  uploadCmd  `cmd:"" help:"Upload files, resumably, and follow their jobs to the end."`
+	Health  healthCmd  `cmd:"" help:"Exit 0 if the server is ready (for container health checks)."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	error
+	code int
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal ends the work in order; a second one kills at once.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// run does what args say and returns the exit code.
+func run(ctx context.Context, args []string) int {
+	parser := newParser()
+	kctx, err := parser.Parse(args)
+	if err != nil {
+		complain(err)
+		return exitUsage
+	}
+	kctx.BindTo(ctx, (*context.Context)(nil))
+	if err = kctx.Run(); err == nil {
+		return 0
+	}
+	complain(err)
+	if e, ok := errors.AsType[exitError](err); ok {
+		return e.code
+	}
+	return exitFailed
+}
+
+// complain prints err, one line for each of several.
+func complain(err error) {
+	fmt.Fprintf(os.Stderr, "sluice: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nsluice: "))
+}
+
+func newParser() *kong.Kong {
+	return kong.Must(new(cli),
+		kong.Name("sluice"),
+		kong.Description("Takes large CSV files of bank transactions in, and turns each into credit offers."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
+	)
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"sluice/gateway"
+)
+
+const (
+	// drainTimeout is what requests under way get at shutdown. An upload that
+	// needs longer is cut: what arrived is kept, and its client goes on elsewhere.
+	drainTimeout = 10 * time.Second
+	// headerTimeout is what a client gets to send its header; a body has no
+	// limit of time, for an upload may last for days on a bad line.
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	// maxHeaderBytes leaves room beside the 16 KiB of an Upload-Metadata.
+	maxHeaderBytes = 64 << 10
+)
+
+type serveCmd struct {
+	HTTPAddr  address `name:"http-addr" group:"HTTP" default:"127.0.0.1:8080" env:"SLUICE_HTTP_ADDR" help:"Where to listen. Beyond loopback only with --api-key."`
+	PublicURL httpURL `name:"public-url" group:"HTTP" env:"SLUICE_PUBLIC_URL" placeholder:"URL" help:"Base of the URLs handed out, as clients see it. Empty: relative to the URL asked."`
+	APIKey    string  `name:"api-key" group:"HTTP" env:"SLUICE_API_KEY" placeholder:"KEY" help:"Asked of every client. Better given as the variable: other users of a machine can read flags."`
+	Work      bool    `group:"Worker" env:"SLUICE_WORK" help:"Run a worker in this process too."`
+	workerSettings
+	serverSettings
+}
+
+// Validate checks the settings before anything runs.
+func (c serveCmd) Validate() error {
+	errs := []error{c.serverSettings.check(), c.workerSettings.check()}
+	if c.HTTPAddr == "" {
+		errs = append(errs, errors.New("--http-addr (SLUICE_HTTP_ADDR): needed, such as 127.0.0.1:8080"))
+	} else if c.APIKey == "" && !c.HTTPAddr.loopback() {
+		errs = append(errs, fmt.Errorf("--api-key (SLUICE_API_KEY): needed, for --http-addr (SLUICE_HTTP_ADDR) %s can be reached from other machines", c.HTTPAddr))
+	}
+	return errors.Join(errs...)
+}
+
+// Run serves until ctx ends, then drains.
+func (c serveCmd) Run(ctx context.Context) error {
+	log := c.logger(os.Stderr)
+	st, err := c.open(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer st.close()
+	g, err := gateway.New(gateway.Config{
+		Jobs: st.jobs, Uploads: st.uploads, Bucket: st.bucket, Migrated: st.migrated, Pinger: st.pool,
+		PublicURL: string(c.PublicURL), APIKey: c.APIKey, MaxUploadBytes: int64(c.UploadMaxBytes),
+		Logger: log, Registerer: st.registry, Gatherer: st.registry, Version: version(),
+	})
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return listen(ctx, log, "gateway", c.HTTPAddr, g.Handler()) })
+	if c.Work {
+		group.Go(func() error { return c.work(ctx, st) })
+	}
+	return group.Wait()
+}
+
+// listen serves handler at addr until ctx ends, then lets requests under way
+// finish for drainTimeout.
+func listen(ctx context.Context, log *slog.Logger, name string, addr address, handler http.Handler) error {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", string(addr))
+	if err != nil {
+		return fmt.Errorf("start %s: %w", name, err)
+	}
+	server := &http.Server{
+		Handler: handler, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+	}
+	drained := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(drained)
+		// ctx has ended; draining has a time of its own.
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+		defer cancel()
+		if server.Shutdown(grace) != nil {
+			_ = server.Close()
+		}
+	})
+	log.InfoContext(ctx, name+" listening", "address", listener.Addr().String(), "version", version())
+	err = server.Serve(listener)
+	if stop() {
+		return fmt.Errorf("serve %s: %w", name, err) // ctx goes on: Serve ended by itself
+	}
+	<-drained
+	return nil
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"sluice/internal/blob"
+	"sluice/internal/job"
+	"sluice/internal/upload"
+	"sluice/migrations"
+)
+
+// databaseSettings say where the authority over uploads and jobs is.
+type databaseSettings struct {
+	DatabaseURL string `name:"database-url" group:"Database" env:"SLUICE_DATABASE_URL" placeholder:"URL" help:"Postgres 15 or later: postgres://user:password@host:5432/sluice. Needed."`
+}
+
+// check names the setting and never shows it: it holds a password.
+func (s databaseSettings) check() error {
+	if s.DatabaseURL == "" {
+		return errors.New("--database-url (SLUICE_DATABASE_URL): needed, such as postgres://user:password@host:5432/sluice")
+	}
+	if _, err := pgxpool.ParseConfig(s.DatabaseURL); err != nil {
+		return fmt.Errorf("--database-url (SLUICE_DATABASE_URL): %w", err)
+	}
+	return nil
+}
+
+// s3Settings say where the bytes are.
+type s3Settings struct {
+	S3Endpoint        httpURL `name:"s3-endpoint" group:"S3" env:"SLUICE_S3_ENDPOINT" placeholder:"URL" help:"URL of the S3 server. Empty: AWS, in --s3-region."`
+	S3Region          string  `name:"s3-region" group:"S3" default:"us-east-1" env:"SLUICE_S3_REGION" help:"Region, signed into each request."`
+	S3Bucket          string  `name:"s3-bucket" group:"S3" default:"sluice" env:"SLUICE_S3_BUCKET" help:"Bucket for uploads and results."`
+	S3AccessKeyID     string  `name:"s3-access-key-id" group:"S3" env:"SLUICE_S3_ACCESS_KEY_ID" placeholder:"ID" help:"Empty, with the secret: the AWS SDK's own chain (roles, profiles)."`
+	S3SecretAccessKey string  `name:"s3-secret-access-key" group:"S3" env:"SLUICE_S3_SECRET_ACCESS_KEY" placeholder:"SECRET" help:"Better given as the variable: other users of a machine can read flags."`
+	S3PathStyle       bool    `name:"s3-path-style" group:"S3" default:"true" negatable:"" env:"SLUICE_S3_PATH_STYLE" help:"The bucket goes into the path, not into the host name."`
+	S3CreateBucket    bool    `name:"s3-create-bucket" group:"S3" env:"SLUICE_S3_CREATE_BUCKET" help:"Create the bucket at start if it is missing."`
+}
+
+func (s s3Settings) check() error {
+	if s.S3Bucket == "" {
+		return errors.New("--s3-bucket (SLUICE_S3_BUCKET): needed")
+	}
+	if (s.S3AccessKeyID == "") != (s.S3SecretAccessKey == "") {
+		return errors.New("--s3-access-key-id (SLUICE_S3_ACCESS_KEY_ID) and --s3-secret-access-key (SLUICE_S3_SECRET_ACCESS_KEY): give both or neither")
+	}
+	return nil
+}
+
+// uploadSettings bound what uploads may take.
+type uploadSettings struct {
+	UploadMaxBytes    byteCount     `group:"Uploads" env:"SLUICE_UPLOAD_MAX_BYTES" placeholder:"SIZE" help:"Largest upload, such as 500000, 8MiB or 2GiB; 0: no limit."`
+	UploadBufferBytes byteCount     `group:"Uploads" default:"256MiB" env:"SLUICE_UPLOAD_BUFFER_BYTES" help:"Memory for bytes on their way to S3, over all uploads."`
+	UploadExpiry      time.Duration `group:"Uploads" default:"168h" env:"SLUICE_UPLOAD_EXPIRY" help:"How long an unfinished upload is kept after its last byte, such as 24h."`
+}
+
+func (s uploadSettings) check() error {
+	if s.UploadBufferBytes < 16<<20 {
+		return errors.New("--upload-buffer-bytes (SLUICE_UPLOAD_BUFFER_BYTES): at least 16MiB")
+	}
+	if s.UploadExpiry < time.Minute {
+		return errors.New("--upload-expiry (SLUICE_UPLOAD_EXPIRY): at least 1m")
+	}
+	return nil
+}
+
+// serverSettings are what the gateway and the worker have in common.
+type serverSettings struct {
+	databaseSettings
+	s3Settings
+	uploadSettings
+	logSettings
+}
+
+func (s serverSettings) check() error {
+	return errors.Join(s.databaseSettings.check(), s.s3Settings.check(), s.uploadSettings.check())
+}
+
+// stack is what the gateway and the worker stand on.
+type stack struct {
+	log      *slog.Logger
+	registry *prometheus.Registry
+	pool     *pgxpool.Pool
+	bucket   *blob.Bucket
+	jobs     *job.Store
+	uploads  *upload.Store
+}
+
+// open connects to the servers and asks each of them once, so that a setting
+// that is wrong ends the start and not the first upload.
+func (s serverSettings) open(ctx context.Context, log *slog.Logger) (_ *stack, err error) {
+	st := &stack{log: log, registry: prometheus.NewRegistry()}
+	st.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if st.pool, err = pgxpool.New(ctx, s.DatabaseURL); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			st.close()
+		}
+	}()
+	if err = st.pool.Ping(ctx); err != nil {
+		return nil, fmt.Errorf("reach --database-url (SLUICE_DATABASE_URL): %w", err)
+	}
+	if err = st.migrated(ctx); err != nil {
+		return nil, fmt.Errorf("check database: %w (sluice migrate up)", err)
+	}
+	if err = s.openBucket(ctx, st); err != nil {
+		return nil, err
+	}
+	if st.jobs, err = job.New(job.Config{Pool: st.pool, Logger: log}); err != nil {
+		return nil, err
+	}
+	st.uploads, err = upload.New(upload.Config{
+		Pool: st.pool, Jobs: st.jobs, Bucket: st.bucket,
+		BufferBytes: int64(s.UploadBufferBytes), MaxBytes: int64(s.UploadMaxBytes), Expiry: s.UploadExpiry,
+		Logger: log, Registerer: st.registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return st, nil
+}
+
+func (s s3Settings) openBucket(ctx context.Context, st *stack) (err error) {
+	st.bucket, err = blob.New(ctx, blob.Config{
+		Endpoint: string(s.S3Endpoint), Region: s.S3Region, Bucket: s.S3Bucket, PathStyle: s.S3PathStyle,
+		AccessKeyID: s.S3AccessKeyID, SecretAccessKey: s.S3SecretAccessKey, Registerer: st.registry,
+	})
+	if err != nil {
+		return err
+	}
+	ask := st.bucket.Check
+	if s.S3CreateBucket {
+		ask = st.bucket.Ensure
+	}
+	if err := ask(ctx); err != nil {
+		return fmt.Errorf("reach bucket %q of --s3-endpoint (SLUICE_S3_ENDPOINT): %w", s.S3Bucket, err)
+	}
+	return nil
+}
+
+// migrated returns nil when the database is at this binary's version.
+func (st *stack) migrated(ctx context.Context) error { return migrations.Check(ctx, st.pool) }
+
+func (st *stack) close() { st.pool.Close() }

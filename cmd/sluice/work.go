@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"sluice/worker"
+)
+
+// readyTimeout bounds the whole of a worker's /readyz.
+const readyTimeout = 3 * time.Second
+
+// workerSettings say how much a worker does at once.
+type workerSettings struct {
+	WorkerConcurrency int `group:"Worker" default:"2" env:"SLUICE_WORKER_CONCURRENCY" help:"Jobs at once, 1 to 1000."`
+}
+
+func (s workerSettings) check() error {
+	if s.WorkerConcurrency < 1 || s.WorkerConcurrency > 1000 {
+		return errors.New("--worker-concurrency (SLUICE_WORKER_CONCURRENCY): from 1 to 1000")
+	}
+	return nil
+}
+
+// work runs a worker until ctx ends and its jobs are done or handed back.
+func (s workerSettings) work(ctx context.Context, st *stack) error {
+	w, err := worker.New(worker.Config{
+		Pool: st.pool, Jobs: st.jobs, Bucket: st.bucket, Sweeper: st.uploads,
+		Concurrency: s.WorkerConcurrency, Logger: st.log, Registerer: st.registry,
+	})
+	if err != nil {
+		return err
+	}
+	return w.Run(ctx)
+}
+
+type workCmd struct {
+	workerSettings
+	OpsAddr address `name:"ops-addr" group:"Worker" env:"SLUICE_OPS_ADDR" placeholder:"HOST:PORT" help:"Where to serve /healthz, /readyz and /metrics, to anyone who asks. Empty: nowhere."`
+	serverSettings
+}
+
+// Validate checks the settings before anything runs.
+func (c workCmd) Validate() error {
+	return errors.Join(c.serverSettings.check(), c.workerSettings.check())
+}
+
+// Run works until ctx ends.
+func (c workCmd) Run(ctx context.Context) error {
+	log := c.logger(os.Stderr)
+	st, err := c.open(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer st.close()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.work(ctx, st) })
+	if c.OpsAddr != "" {
+		group.Go(func() error { return listen(ctx, log, "ops", c.OpsAddr, st.ops()) })
+	}
+	return group.Wait()
+}
+
+// ops serves what an operator asks of a process without a gateway.
+func (st *stack) ops() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeChecks(w, map[string]string{}) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		checks := map[string]string{}
+		for name, check := range map[string]func(context.Context) error{
+			"postgres": st.pool.Ping, "s3": st.bucket.Check, "migrations": st.migrated,
+		} {
+			checks[name] = "ok"
+			if err := check(ctx); err != nil {
+				st.log.WarnContext(ctx, "dependency not ready", "dependency", name, "err", err)
+				checks[name] = "not ready"
+			}
+		}
+		writeChecks(w, checks)
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(st.registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// writeChecks answers 200, or 503 where a check is not "ok".
+func writeChecks(w http.ResponseWriter, checks map[string]string) {
+	status := http.StatusOK
+	for _, state := range checks {
+		if state != "ok" {
+			status = http.StatusServiceUnavailable
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"checks": checks}) // the probe has gone: nobody to tell
+}
