@@ -23,7 +23,7 @@ func loadCompose(t *testing.T, env ...string) (*types.Project, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cli.ProjectFromOptions(t.Context(), options)
+	return options.LoadProject(t.Context())
 }
 
 func compose(t *testing.T) *types.Project {

@@ -26,6 +26,7 @@ type realFile struct {
 }
 
 func realFiles(t *testing.T) map[string]realFile {
+	t.Helper()
 	config := filepath.Join(t.TempDir(), "anz.json")
 	err := os.WriteFile(config, []byte(`{"columns":{"account_id":"account"},"date_format":"M/D/YY",
 		"direction":{"column":"movement","credit":["credit"],"debit":["debit"]}}`), 0o600)

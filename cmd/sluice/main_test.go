@@ -143,8 +143,8 @@ func (t *tail) follow(r io.Reader, listening chan<- string) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		t.add(lines.Text())
-		var entry struct{ Msg, Address string }
-		if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Msg == "gateway listening" {
+		var entry struct{ Msg, Server, Address string }
+		if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Msg == "listening" && entry.Server == "gateway" {
 			listening <- entry.Address
 		}
 	}
@@ -179,7 +179,7 @@ func upload(t testing.TB, url string, args ...string) string {
 
 func jobID(t testing.TB, out string) string {
 	t.Helper()
-	for _, word := range strings.Fields(out) {
+	for word := range strings.FieldsSeq(out) {
 		if strings.HasPrefix(word, "job_") {
 			return word
 		}

@@ -25,6 +25,7 @@ func TestUploadScripts(t *testing.T) {
 }
 
 func scripts(t *testing.T, dir, url string) testscript.Params {
+	t.Helper()
 	path := filepath.Dir(binary(t))
 	return testscript.Params{
 		Dir: dir, RequireExplicitExec: true,

@@ -93,7 +93,7 @@ func listen(ctx context.Context, log *slog.Logger, name string, addr address, ha
 			_ = server.Close()
 		}
 	})
-	log.InfoContext(ctx, name+" listening", "address", listener.Addr().String(), "version", version())
+	log.InfoContext(ctx, "listening", "server", name, "address", listener.Addr().String(), "version", version())
 	err = server.Serve(listener)
 	if stop() {
 		return fmt.Errorf("serve %s: %w", name, err) // ctx goes on: Serve ended by itself

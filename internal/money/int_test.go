@@ -82,8 +82,16 @@ func TestAppendDecimal(t *testing.T) {
 		exponent int
 		want     string
 	}{
-		{0, 0, "0"}, {0, 2, "0.00"}, {5, 2, "0.05"}, {-5, 2, "-0.05"}, {50, 2, "0.50"}, {123, 2, "1.23"},
-		{-123456, 2, "-1234.56"}, {7, 3, "0.007"}, {1234, 0, "1234"}, {math.MinInt64, 2, "-92233720368547758.08"},
+		{0, 0, "0"},
+		{0, 2, "0.00"},
+		{5, 2, "0.05"},
+		{-5, 2, "-0.05"},
+		{50, 2, "0.50"},
+		{123, 2, "1.23"},
+		{-123456, 2, "-1234.56"},
+		{7, 3, "0.007"},
+		{1234, 0, "1234"},
+		{math.MinInt64, 2, "-92233720368547758.08"},
 	} {
 		if got := string(money.FromInt64(c.minor).AppendDecimal(nil, c.exponent)); got != c.want {
 			t.Errorf("%d at exponent %d = %q, want %q", c.minor, c.exponent, got, c.want)
