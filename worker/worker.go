@@ -33,6 +33,7 @@ const (
 	sweepEvery     = time.Minute      // expired uploads and objects nobody names
 	softStop       = 10 * time.Second // what a running job gets to end by itself at shutdown
 	fetchCooldown  = 10 * time.Millisecond
+	fetchPoll      = 250 * time.Millisecond // when a notification is lost
 	defaultWorkers = 2
 )
 
@@ -105,6 +106,7 @@ func (w *Worker) riverConfig() *river.Config {
 		JobTimeout:           ingestTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		FetchCooldown:        fetchCooldown,
+		FetchPollInterval:    fetchPoll,
 		SoftStopTimeout:      softStop,
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
 			func() (river.JobArgs, *river.InsertOpts) { return sweepArgs{}, nil }, nil)},
