@@ -1,0 +1,69 @@
+package main_test
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// BenchmarkWholePath sends files to the real binary and waits for their offers:
+// what the README quotes. The time per operation is that from the last byte,
+// acknowledged, to offers that can be read.
+func BenchmarkWholePath(b *testing.B) {
+	for _, rows := range []int{96_000, 1_000_000} {
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
+			file, s := newSample(b, rows), serve(b, stackEnv(b), "127.0.0.1:0")
+			var waiting, all time.Duration
+			for b.Loop() {
+				begun := time.Now()
+				id := s.send(b, file)
+				acknowledged := time.Now()
+				eventually(b, "the offers", func(context.Context) bool { return s.status(b, id).State == "JOB_COMPLETE" })
+				waiting, all = waiting+time.Since(acknowledged), all+time.Since(begun)
+			}
+			peak := s.stop(b)
+			usage := s.cmd.ProcessState.SysUsage().(*syscall.Rusage)
+			cpu := time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(waiting.Seconds()*1e3/float64(b.N), "ms-to-offers/op")
+			b.ReportMetric(float64(rows)*float64(b.N)/all.Seconds(), "rows/s")
+			b.ReportMetric(cpu.Seconds()*1e3/float64(b.N), "cpu-ms/op")
+			b.ReportMetric(float64(peak)/(1<<20), "peak-MiB")
+		})
+	}
+}
+
+// send uploads the file in one request and returns its job's id.
+func (s *server) send(b *testing.B, f sample) string {
+	b.Helper()
+	body, err := os.Open(f.path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer body.Close()
+	req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, s.url+"/files/", body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	req.ContentLength = f.size
+	req.Header.Set("Tus-Resumable", "1.0.0")
+	req.Header.Set("Upload-Length", fmt.Sprint(f.size))
+	req.Header.Set("Upload-Metadata", "filename "+base64.StdEncoding.EncodeToString([]byte("sample.csv")))
+	req.Header.Set("Content-Type", "application/offset+octet-stream")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusCreated || resp.Header.Get("Upload-Offset") != fmt.Sprint(f.size) {
+		b.Fatalf("upload: %s at offset %s", resp.Status, resp.Header.Get("Upload-Offset"))
+	}
+	location := resp.Header.Get("Location")
+	return location[strings.LastIndex(location, "/")+1:]
+}
