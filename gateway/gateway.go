@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -28,10 +29,13 @@ type Pinger interface {
 	Ping(ctx context.Context) error
 }
 
-// Config holds what a Gateway needs. Jobs, Uploads, Bucket, Migrated and
+// Config holds what a Gateway needs. Jobs, Hub, Uploads, Bucket, Migrated and
 // Pinger are required.
 type Config struct {
-	Jobs    *job.Store
+	Jobs *job.Store
+	// Hub wakes the event streams. Whoever made it runs it; when it ends they end
+	// too, so that their clients go on elsewhere.
+	Hub     *job.Hub
 	Uploads *upload.Store
 	// Bucket holds the aggregates and rejects that the worker wrote.
 	Bucket *blob.Bucket
@@ -49,6 +53,9 @@ type Config struct {
 	APIKey string
 	// MaxUploadBytes is the largest upload taken; 0 means no limit.
 	MaxUploadBytes int64
+	// Heartbeat is how often an event stream says that it is there, and looks
+	// for what it was not told of. It defaults to 15 s.
+	Heartbeat time.Duration
 	// Logger defaults to slog.Default().
 	Logger *slog.Logger
 	// Registerer takes the gateway's metrics; nil keeps them unregistered.
@@ -88,6 +95,8 @@ func (c *Config) check() error {
 	switch {
 	case c.Jobs == nil:
 		return errors.New("gateway: Jobs is required")
+	case c.Hub == nil:
+		return errors.New("gateway: Hub is required")
 	case c.Uploads == nil:
 		return errors.New("gateway: Uploads is required")
 	case c.Bucket == nil:
@@ -102,6 +111,9 @@ func (c *Config) check() error {
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
 	if u, err := url.Parse(c.PublicURL); err != nil || c.PublicURL != "" && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		return errors.New("gateway: PublicURL is not an http or https URL")
+	}
+	if c.Heartbeat <= 0 {
+		c.Heartbeat = 15 * time.Second
 	}
 	c.Version = cmp.Or(c.Version, "dev")
 	c.Logger = cmp.Or(c.Logger, slog.Default())

@@ -39,12 +39,19 @@ type server struct {
 	jobs   *job.Store
 	bucket *blob.Bucket
 	log    *logBuffer
+	stop   func() // ends the hub, as cmd does before it drains
 }
 
 // start returns a running server; edit changes its configuration first.
 func start(t testing.TB, edit ...func(*gateway.Config)) *server {
 	t.Helper()
-	s := &server{t: t, pool: devtest.Database(t), bucket: devtest.Bucket(t), log: &logBuffer{}}
+	return startOn(t, devtest.Database(t), devtest.Bucket(t), edit...)
+}
+
+// startOn is start on a database and a bucket that are there already.
+func startOn(t testing.TB, pool *pgxpool.Pool, bucket *blob.Bucket, edit ...func(*gateway.Config)) *server {
+	t.Helper()
+	s := &server{t: t, pool: pool, bucket: bucket, log: &logBuffer{}}
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
 	if s.jobs, err = job.New(job.Config{Pool: s.pool, Logger: log}); err != nil {
@@ -54,9 +61,10 @@ func start(t testing.TB, edit ...func(*gateway.Config)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	hub := job.NewHub(s.pool, log)
 	registry := prometheus.NewRegistry()
 	cfg := gateway.Config{
-		Jobs: s.jobs, Uploads: uploads, Bucket: s.bucket, Pinger: s.pool, Logger: log, Registerer: registry, Gatherer: registry,
+		Jobs: s.jobs, Hub: hub, Uploads: uploads, Bucket: s.bucket, Pinger: s.pool, Logger: log, Registerer: registry, Gatherer: registry,
 		Migrated: func(context.Context) error { return nil }, Version: "1.2.3",
 	}
 	for _, e := range edit {
@@ -66,8 +74,11 @@ func start(t testing.TB, edit ...func(*gateway.Config)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	go func() { _ = hub.Run(ctx) }()
+	s.stop = stop
 	web := httptest.NewServer(g.Handler())
-	t.Cleanup(web.Close)
+	t.Cleanup(func() { stop(); <-hub.Done(); web.Close() }) // streams end with the hub, and Close waits for them
 	s.url = web.URL
 	return s
 }

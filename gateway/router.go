@@ -25,6 +25,7 @@ func (g *Gateway) router(f *files) http.Handler {
 		get(e, base+"/:id/status", g.status)
 		get(e, base+"/:id/offers", g.offers)
 		get(e, base+"/:id/aggregates", g.aggregates)
+		get(e, base+"/:id/events", g.events)
 	}
 	get(e, "/api/jobs", g.list)
 	get(e, "/api/jobs/:id/rejects", g.rejects)

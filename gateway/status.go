@@ -30,13 +30,13 @@ type statusJSON struct {
 	Error       *string      `json:"error"`
 	ErrorCode   *string      `json:"error_code"`
 	CanRetry    bool         `json:"can_retry"`
-	// Of what comes with later doors: no job has them yet.
+	// Of what comes with later doors: no job has it yet.
 	DuplicateOf *string `json:"duplicate_of"`
-	EventsURL   *string `json:"events_url"`
 
 	OffersURL     string `json:"offers_url"`
 	AggregatesURL string `json:"aggregates_url"`
 	RejectsURL    string `json:"rejects_url"`
+	EventsURL     string `json:"events_url"`
 }
 
 // progressJSON counts bytes of the upload, then bytes and records read by the
@@ -91,7 +91,7 @@ func (g *Gateway) statusOf(j job.Job) statusJSON {
 		Accepted: j.RowsAccepted, Rejected: j.RowsRejected,
 		CreatedAt: timestamp(j.CreatedAt), UpdatedAt: timestamp(j.UpdatedAt), CompletedAt: timestamp(j.CompletedAt),
 		Remaining: remaining(j), CanRetry: j.CanRetry,
-		OffersURL: base + "/offers/", AggregatesURL: base + "/aggregates/", RejectsURL: base + "/rejects/",
+		OffersURL: base + "/offers/", AggregatesURL: base + "/aggregates/", RejectsURL: base + "/rejects/", EventsURL: base + "/events/",
 	}
 	if j.Error != nil {
 		s.Error, s.ErrorCode = &j.Error.Message, &j.Error.Code

@@ -34,7 +34,7 @@ func wantStatus(id string, differ map[string]any) map[string]any {
 	want := map[string]any{
 		"stage": "", "channel": "tus", "filename": "a.csv", "rows_accepted": json.Number("0"), "rows_rejected": json.Number("0"),
 		"completed_at": nil, "estimated_remaining_seconds": nil, "error": nil, "error_code": nil, "can_retry": false, "duplicate_of": nil,
-		"offers_url": base + "/offers/", "aggregates_url": base + "/aggregates/", "rejects_url": base + "/rejects/", "events_url": nil,
+		"offers_url": base + "/offers/", "aggregates_url": base + "/aggregates/", "rejects_url": base + "/rejects/", "events_url": base + "/events/",
 	}
 	maps.Copy(want, differ)
 	return want

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sluice/gateway"
+	"sluice/internal/job"
 )
 
 const (
@@ -55,8 +56,9 @@ func (c serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer st.close()
+	hub := job.NewHub(st.pool, log)
 	g, err := gateway.New(gateway.Config{
-		Jobs: st.jobs, Uploads: st.uploads, Bucket: st.bucket, Migrated: st.migrated, Pinger: st.pool,
+		Jobs: st.jobs, Hub: hub, Uploads: st.uploads, Bucket: st.bucket, Migrated: st.migrated, Pinger: st.pool,
 		PublicURL: string(c.PublicURL), APIKey: c.APIKey, MaxUploadBytes: int64(c.UploadMaxBytes),
 		Logger: log, Registerer: st.registry, Gatherer: st.registry, Version: version(),
 	})
@@ -64,6 +66,7 @@ func (c serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return hub.Run(ctx) })
 	group.Go(func() error { return listen(ctx, log, "gateway", c.HTTPAddr, g.Handler()) })
 	if c.Work {
 		group.Go(func() error { return c.work(ctx, st) })

@@ -214,6 +214,7 @@ func TestFollowWaitsForAServerThatIsAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		line := &answers{list: []func() (*http.Response, error){
+			answer(404, ""), // a server without event streams
 			answer(200, `{"state":"UPLOAD_COMPLETE"}`), refused, refused,
 			answer(503, "", "Retry-After", "7"),
 			answer(200, `{"state":"IN_PROGRESS","progress":{"percentage":12.5}}`),
@@ -238,8 +239,8 @@ func TestFollowWaitsForAServerThatIsAway(t *testing.T) {
 		if len(waits) != 3 || waits[0] > 200*time.Millisecond || waits[1] > 400*time.Millisecond || waits[2] != 7*time.Second {
 			t.Errorf("waited %v", waits)
 		}
-		if line.seen[0] != "GET /base/api/jobs/job_1/status/" {
-			t.Errorf("asked %s", line.seen[0])
+		if line.seen[0] != "GET /base/api/jobs/job_1/events/" || line.seen[1] != "GET /base/api/jobs/job_1/status/" {
+			t.Errorf("asked %s", line.seen[:2])
 		}
 	})
 }

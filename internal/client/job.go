@@ -74,11 +74,17 @@ func (c *Client) Summary(ctx context.Context, id string) (Summary, error) {
 	return page.Summary, nil
 }
 
-// Follow looks at the job until its state is terminal and returns it then. each
-// is called with every look. A server that is away is waited for.
+// Follow watches the job until its state is terminal and returns it then. each
+// is called with every change that the server tells of by its event stream; of a
+// server that has none, or whose stream breaks, with every look at the status. A
+// server that is away is waited for.
 func (c *Client) Follow(ctx context.Context, id string, each func(Status)) (Status, error) {
 	retry, look := c.newRetry(), firstLook
+	events := &events{client: c, id: id, each: func(s Status) { retry.progress(); each(s) }}
 	for {
+		if s, ended := events.follow(ctx); ended {
+			return s, nil
+		}
 		s, err := c.Status(ctx, id)
 		if err != nil {
 			if err := retry.after(ctx, err); err != nil {

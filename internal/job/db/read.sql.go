@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 )
 
 const getJob = `-- name: GetJob :one
@@ -228,6 +229,61 @@ func (q *Queries) ListResults(ctx context.Context, jobIds []string) ([]Result, e
 			&i.RejectsEtag,
 			&i.RejectsSizeBytes,
 			&i.RejectsCrc64,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listSteps = `-- name: ListSteps :many
+SELECT version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, at
+FROM steps WHERE job_id = $1 AND version > $2 AND version <= $3 ORDER BY version
+`
+
+type ListStepsParams struct {
+	JobID string
+	After int64
+	Until int64
+}
+
+type ListStepsRow struct {
+	Version        int64
+	State          string
+	Stage          *string
+	ProcessedBytes int64
+	RowsAccepted   int64
+	RowsRejected   int64
+	ErrorCode      *string
+	ErrorMessage   *string
+	CanRetry       bool
+	At             time.Time
+}
+
+func (q *Queries) ListSteps(ctx context.Context, arg ListStepsParams) ([]ListStepsRow, error) {
+	rows, err := q.db.Query(ctx, listSteps, arg.JobID, arg.After, arg.Until)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListStepsRow
+	for rows.Next() {
+		var i ListStepsRow
+		if err := rows.Scan(
+			&i.Version,
+			&i.State,
+			&i.Stage,
+			&i.ProcessedBytes,
+			&i.RowsAccepted,
+			&i.RowsRejected,
+			&i.ErrorCode,
+			&i.ErrorMessage,
+			&i.CanRetry,
+			&i.At,
 		); err != nil {
 			return nil, err
 		}

@@ -211,7 +211,10 @@ WITH saved AS (
     error_code = $15, error_message = $16, can_retry = $17,
     updated_at = $18, started_at = $19, completed_at = $20
   WHERE id = $21
-  RETURNING id)
+  RETURNING id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at),
+kept AS (
+  INSERT INTO steps (job_id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, at)
+  SELECT id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, updated_at FROM saved)
 SELECT pg_notify('sluice_job', id) FROM saved
 `
 
@@ -239,7 +242,7 @@ type SaveJobParams struct {
 	ID             string
 }
 
-// Saves what a step changes and tells the listeners, in one statement.
+// Saves what a step changes, keeps it for those who were away, and tells the listeners, in one statement.
 func (q *Queries) SaveJob(ctx context.Context, arg SaveJobParams) error {
 	_, err := q.db.Exec(ctx, saveJob,
 		arg.State,

@@ -8,7 +8,7 @@ WITH locked AS MATERIALIZED (SELECT * FROM jobs WHERE id = @id FOR NO KEY UPDATE
 SELECT *, clock_timestamp()::timestamptz AS clock FROM locked;
 
 -- name: SaveJob :exec
--- Saves what a step changes and tells the listeners, in one statement.
+-- Saves what a step changes, keeps it for those who were away, and tells the listeners, in one statement.
 WITH saved AS (
   UPDATE jobs SET
     state = @state, stage = @stage, version = @version, size_bytes = @size_bytes, crc64 = @crc64, reference_date = @reference_date,
@@ -17,7 +17,10 @@ WITH saved AS (
     error_code = @error_code, error_message = @error_message, can_retry = @can_retry,
     updated_at = @updated_at, started_at = @started_at, completed_at = @completed_at
   WHERE id = @id
-  RETURNING id)
+  RETURNING *),
+kept AS (
+  INSERT INTO steps (job_id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, at)
+  SELECT id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, updated_at FROM saved)
 SELECT pg_notify('sluice_job', id) FROM saved;
 
 -- name: DeleteResult :exec
