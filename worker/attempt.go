@@ -29,6 +29,7 @@ type attempt struct {
 // run reads the file, writes its results and makes them visible. A file's own
 // fault is a *pipeline.Failure.
 func (a *attempt) run(ctx context.Context) error {
+	defer a.release(ctx)
 	if a.job.Attempts > 1 {
 		a.sweepEarlier(ctx)
 	}
@@ -40,6 +41,16 @@ func (a *attempt) run(ctx context.Context) error {
 		return blame(err)
 	}
 	return a.persist(ctx, settings)
+}
+
+// release gives back what the file's sums hold.
+func (a *attempt) release(ctx context.Context) {
+	if a.result == nil {
+		return
+	}
+	if err := a.result.Close(); err != nil {
+		a.cfg.Logger.WarnContext(ctx, "sums not released", "job_id", a.job.ID, "err", err)
+	}
 }
 
 // read runs the pipeline over the job's objects and leaves the result's

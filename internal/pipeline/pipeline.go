@@ -36,6 +36,10 @@ type Input struct {
 	// SHA256 is the digest that the sender claims; another one fails the file.
 	// Empty: none is computed.
 	SHA256 []byte
+	// MemoryBytes is what the sums may take in memory; past it they go to
+	// unnamed files in TempDir ("" is os.TempDir()). 0: no limit.
+	MemoryBytes int64
+	TempDir     string
 }
 
 // Stored identifies bytes.
@@ -74,7 +78,8 @@ type Progress struct {
 const batchRows = 2048
 
 // Run reads a file whole, writes its aggregates and rejects, and returns what
-// was found; the decisions are taken afterwards, by Result.Offers.
+// was found; the decisions are taken afterwards, by Result.Offers. The Result,
+// which comes with any error too, is to be closed.
 //
 // What is the file's fault comes as a *Failure, together with the Result so
 // far, and the rejects then are complete up to there. Any other error is not
@@ -84,7 +89,7 @@ func Run(ctx context.Context, in Input, sinks Sinks) (*Result, error) {
 	r := &run{
 		in: in, sinks: sinks,
 		source: newSource(in.Source, len(in.SHA256) > 0),
-		sums:   rollup.New(rollup.Config{}),
+		sums:   rollup.New(rollup.Config{MemoryBytes: in.MemoryBytes, TempDir: in.TempDir}),
 	}
 	err := r.parse(ctx)
 	if err = r.judge(err); err == nil {
@@ -125,6 +130,7 @@ func (r *run) parse(ctx context.Context) (err error) {
 
 func (r *run) book(ctx context.Context) error {
 	batch := make([]parser.Record, batchRows)
+	sums := r.sums.Adder()
 	for {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("parse: %w", err)
@@ -132,13 +138,13 @@ func (r *run) book(ctx context.Context) error {
 		n, err := r.reader.Read(batch)
 		for i := range batch[:n] {
 			rec := &batch[i]
-			if err := r.sums.Add(rec.Account, rec.Day, rec.Amount, rec.Revenue); err != nil {
+			if err := sums.Add(rec.Account, rec.Day, rec.Amount, rec.Revenue); err != nil {
 				return fmt.Errorf("sum row at line %d: %w", rec.Line, err)
 			}
 		}
 		r.progress(StageParsing)
 		if errors.Is(err, io.EOF) {
-			return nil
+			return sums.Flush()
 		}
 		if err != nil {
 			return err
@@ -180,6 +186,9 @@ func (r *run) judge(err error) error {
 // persist writes the aggregates.
 func (r *run) persist() error {
 	r.progress(StageScoring)
+	if err := r.sums.Finish(); err != nil {
+		return err
+	}
 	r.horizon = newHorizon(r.sums, r.in)
 	out := r.sinks.Aggregates
 	if out == nil {

@@ -9,8 +9,8 @@ import (
 	"sluice/parser"
 )
 
-// Result is what a file holds. It keeps the file's sums in memory, as Offers
-// needs them, and is for one goroutine at a time.
+// Result is what a file holds. It keeps the file's sums, as Offers needs them,
+// until Close, and is for one goroutine at a time.
 type Result struct {
 	Accepted, Rejected int64 // rows
 	ByReason           map[parser.Reason]int64
@@ -72,6 +72,9 @@ func (r *run) result() *Result {
 	}
 	return res
 }
+
+// Close gives back what the sums hold; it may be called twice.
+func (r *Result) Close() error { return r.sums.Close() }
 
 // Offers takes the decisions one by one, in the order of the bytes of the
 // account id and then of the date: approved and declined ones, and none at all

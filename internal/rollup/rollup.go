@@ -1,62 +1,49 @@
-// Package rollup sums a file's rows per account and day, exactly.
+// Package rollup sums a file's rows per account and day, exactly, in bounded
+// memory.
 //
 // Sums are 128-bit integers of minor units, so the result depends neither on
-// the order of the rows nor on how the file was cut into batches. The package
-// knows nothing of files, currencies, credit or where the sums go.
+// the order of the rows nor on how they were shared out among goroutines. Rows
+// are parted by a hash of their account: a partition holds whole accounts, so
+// nothing has to be merged however many goroutines add. Past its budget a
+// partition writes its sums to a local file, sorted, and begins anew; at the end
+// they are aggregated partition by partition.
+//
+// The package knows nothing of files of rows, currencies, credit or where the
+// sums go.
 package rollup
 
 import (
-	"cmp"
 	"errors"
+	"fmt"
 	"iter"
-	"math"
-	"slices"
-	"strings"
+	"math/bits"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 
 	"sluice/internal/money"
 )
 
-// ErrFull is returned by Add for a row that would begin one group more than
-// Config.MaxGroups.
-var ErrFull = errors.New("too many accounts and days")
-
 // Config of a Rollup. The zero value is ready for use.
 type Config struct {
-	// MaxGroups is the greatest number of (account, day) pairs, each of which
-	// costs about 90 bytes of memory. 0, and anything above it, is 2^32-2.
-	MaxGroups int
+	// MemoryBytes is what the sums may take in memory before they are written
+	// to temporary files. Each Adder takes 150 to 600 KiB beside it, and reading
+	// back takes about 1 MiB per CPU. 0 or less: no limit; a group, that is an
+	// (account, day) pair, takes about 40 bytes.
+	MemoryBytes int64
+	// TempDir is where temporary files go; "" is os.TempDir(). They have no
+	// name, so nothing of them is left whatever dies. On a file system in memory
+	// they defeat the budget.
+	TempDir string
 }
 
-// none ends an account's chain of groups.
-const none = math.MaxUint32
-
-// slabLen is the number of groups allocated at a time: slabs never move, so
-// growth copies nothing and the peak stays at what is in use.
-const slabLen = 1 << 12
-
-// Rollup holds one sum per (account, day). It is for one goroutine at a time.
+// Rollup holds one sum per (account, day). Its Adders fill it, each in its own
+// goroutine; after Finish it is for one goroutine at a time.
 type Rollup struct {
-	maxGroups int
-	index     map[string]uint32 // account id → its place in accounts
-	accounts  []account
-	last      uint32 // place of the account of the last row
-
-	groupOf map[uint64]uint32 // account place << 32 | day → its place in slabs
-	slabs   [][]group
-	groups  int
-
-	sorted []uint32 // places of accounts by id; nil after a new account
-}
-
-// account is an id and the newest of its groups, which chain through older.
-type account struct {
-	id     string
-	newest uint32
-}
-
-type group struct {
-	Day
-	older uint32
+	seed       seed
+	shift      int // of a hash, leaves the number of its partition
+	partitions []partition
+	finished   bool
 }
 
 // Day is what one account did on one day.
@@ -73,136 +60,124 @@ type Account struct {
 	Days []Day // ascending, at least one; owned by the iterator
 }
 
-// New returns an empty Rollup.
+// Partitions are four to a CPU, so that two Adders seldom want the same one;
+// more than 64 would push an Adder's buffers out of the second-level cache.
+const (
+	minPartitions = 16
+	maxPartitions = 64
+)
+
+// New returns an empty Rollup. Close it.
 func New(cfg Config) *Rollup {
-	if cfg.MaxGroups <= 0 || cfg.MaxGroups > none-1 {
-		cfg.MaxGroups = none - 1
+	want := min(max(4*runtime.GOMAXPROCS(0), minPartitions), maxPartitions)
+	n := 1 << bits.Len(uint(want-1))
+	r := &Rollup{seed: newSeed(), shift: 64 - bits.Len(uint(n-1)), partitions: make([]partition, n)}
+	share := int64(maxShare)
+	if cfg.MemoryBytes > 0 {
+		share = min(share, cfg.MemoryBytes/int64(n))
 	}
-	return &Rollup{
-		maxGroups: cfg.MaxGroups,
-		index:     make(map[string]uint32),
-		groupOf:   make(map[uint64]uint32),
+	for i := range r.partitions {
+		r.partitions[i].init(r.seed, share, cfg.TempDir)
 	}
+	return r
 }
 
-// Add books one row: amount in minor units on day (days since 1970-01-01),
-// counted as revenue too when revenue is set. It copies account. The only
-// error is ErrFull, and then nothing was booked.
-func (r *Rollup) Add(account []byte, day int32, amount int64, revenue bool) error {
-	g, err := r.group(account, day)
-	if err != nil {
-		return err
+// finishers bounds the partitions that are read back at the same time, each
+// with its buffers.
+const finishers = 4
+
+// Finish ends the adding: every Adder has been flushed, and none is used again.
+// What was written to files is aggregated, partition by partition. An error is
+// that of a temporary file.
+func (r *Rollup) Finish() error {
+	var g errgroup.Group
+	g.SetLimit(min(runtime.GOMAXPROCS(0), finishers))
+	for i := range r.partitions {
+		g.Go(r.partitions[i].finish)
 	}
-	g.Total = g.Total.AddInt64(amount)
-	if revenue {
-		g.Revenue = g.Revenue.AddInt64(amount)
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("aggregate: %w", err)
 	}
-	g.Count++
+	r.finished = true
 	return nil
 }
 
-// group returns the group of (id, day), made if it is new. Files are mostly
-// ordered by account or by day, so the account of the last row and the newest
-// day of an account are tried before the maps.
-func (r *Rollup) group(id []byte, day int32) (*group, error) {
-	place, known := r.last, r.groups > 0 && r.accounts[r.last].id == string(id)
-	if !known {
-		place, known = r.index[string(id)]
-	}
-	key := uint64(place)<<32 | uint64(uint32(day))
-	if known {
-		r.last = place
-		if g := r.at(r.accounts[place].newest); g.Day.Day == day {
-			return g, nil
-		}
-		if n, ok := r.groupOf[key]; ok {
-			return r.at(n), nil
-		}
-	}
-	if r.groups >= r.maxGroups {
-		return nil, ErrFull
-	}
-	if !known {
-		place = r.addAccount(string(id))
-		key = uint64(place)<<32 | uint64(uint32(day))
-	}
-	return r.addGroup(place, key, day), nil
-}
-
-func (r *Rollup) addAccount(id string) uint32 {
-	place := uint32(len(r.accounts))
-	r.accounts = append(r.accounts, account{id: id, newest: none})
-	r.index[id] = place
-	r.last, r.sorted = place, nil
-	return place
-}
-
-func (r *Rollup) addGroup(place uint32, key uint64, day int32) *group {
-	if r.groups%slabLen == 0 {
-		r.slabs = append(r.slabs, make([]group, slabLen))
-	}
-	n := uint32(r.groups)
-	r.groups++
-	r.groupOf[key] = n
-	g := r.at(n)
-	*g = group{Day: Day{Day: day}, older: r.accounts[place].newest}
-	r.accounts[place].newest = n
-	return g
-}
-
-func (r *Rollup) at(n uint32) *group { return &r.slabs[n/slabLen][n%slabLen] }
+// errUnfinished says that the rows of some Adder may be missing.
+var errUnfinished = errors.New("sums are read before Finish")
 
 // Accounts yields every account by the bytes of its id, ascending. Account and
-// its Days are overwritten by the next step, and the iterator may be run again.
-// No error can occur while everything is held in memory.
+// its Days are overwritten by the next step; the ID may be kept. The iterator
+// may be run again. An error, of a temporary file or for want of Finish, ends
+// it. Memory does not grow with the sums.
 func (r *Rollup) Accounts() iter.Seq2[*Account, error] {
 	return func(yield func(*Account, error) bool) {
-		var out Account
-		for _, place := range r.order() {
-			out.ID = r.accounts[place].id
-			out.Days = r.days(out.Days[:0], place)
-			if !yield(&out, nil) {
-				return
-			}
+		if !r.finished {
+			yield(nil, errUnfinished)
+			return
+		}
+		sources := make([]source, len(r.partitions))
+		for i := range r.partitions {
+			sources[i] = r.partitions[i].source()
+		}
+		if err := each(sources, yield); err != nil {
+			yield(nil, err)
 		}
 	}
 }
 
-func (r *Rollup) order() []uint32 {
-	if r.sorted == nil {
-		r.sorted = make([]uint32, len(r.accounts))
-		for i := range r.sorted {
-			r.sorted[i] = uint32(i)
+// each yields the accounts of all sources until yield has enough.
+func each(sources []source, yield func(*Account, error) bool) error {
+	m, err := newMerger(sources)
+	if err != nil {
+		return err
+	}
+	var out Account
+	for {
+		ok, err := m.next()
+		if err != nil || !ok {
+			return err
 		}
-		slices.SortFunc(r.sorted, func(a, b uint32) int {
-			return strings.Compare(r.accounts[a].id, r.accounts[b].id)
-		})
+		out.ID, out.Days = string(m.id), m.days
+		if !yield(&out, nil) {
+			return nil
+		}
 	}
-	return r.sorted
-}
-
-// days appends the days of an account, ascending. The chain runs from the
-// newest back, so turned round it is in order already in most files.
-func (r *Rollup) days(dst []Day, place uint32) []Day {
-	for n := r.accounts[place].newest; n != none; {
-		g := r.at(n)
-		dst, n = append(dst, g.Day), g.older
-	}
-	slices.Reverse(dst)
-	slices.SortFunc(dst, func(a, b Day) int { return cmp.Compare(a.Day, b.Day) })
-	return dst
 }
 
 // MaxDay returns the greatest day that is not after limit; ok is false when
 // there is none.
 func (r *Rollup) MaxDay(limit int32) (day int32, ok bool) {
-	for n := range r.groups {
-		if d := r.at(uint32(n)).Day.Day; d <= limit && (!ok || d > day) {
+	for i := range r.partitions {
+		if d, found := r.partitions[i].days.max(limit); found && (!ok || d > day) {
 			day, ok = d, true
 		}
 	}
 	return day, ok
 }
 
-// Len returns the number of accounts and of (account, day) groups.
-func (r *Rollup) Len() (accounts, groups int) { return len(r.accounts), r.groups }
+// Len returns the number of accounts and of (account, day) groups; both are 0
+// before Finish.
+func (r *Rollup) Len() (accounts, groups int) {
+	for i := range r.partitions {
+		accounts += r.partitions[i].counted.accounts
+		groups += r.partitions[i].counted.groups
+	}
+	return accounts, groups
+}
+
+// Spilled returns the bytes that were written to temporary files.
+func (r *Rollup) Spilled() (n int64) {
+	for i := range r.partitions {
+		n += r.partitions[i].spilled
+	}
+	return n
+}
+
+// Close gives the temporary files back; it may be called twice.
+func (r *Rollup) Close() error {
+	var errs []error
+	for i := range r.partitions {
+		errs = append(errs, r.partitions[i].close())
+	}
+	return errors.Join(errs...)
+}

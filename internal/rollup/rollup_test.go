@@ -7,7 +7,11 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 
 	"sluice/internal/rollup"
 )
@@ -50,7 +54,11 @@ func reference(rows []row) map[key]*sums {
 // randomRows mixes few and many groups, extreme amounts and days, and ids that
 // order differently as bytes than as text.
 func randomRows(r *rand.Rand, n int) []row {
-	ids := []string{"", "0", "00", "A", "a", "Z", "é", "\xff", "10", "9", "a\x00", "ACC-1598451071"}
+	ids := []string{
+		"", "0", "00", "A", "a", "Z", "é", "\xff", "10", "9", "a\x00", "ACC-1598451071", "\x00", "\x00\x00",
+		"1234567", "12345678", "123456789", "123456789012345", "1234567890123456", "12345678901234567", "123456789012345\x00", "1234567890123456\x00",
+		"DE02120300000000202051", "DE02120300000000202052", "DE0212030000000020205", strings.Repeat("long", 20), strings.Repeat("long", 20) + "er",
+	}
 	for i := range r.IntN(400) {
 		ids = append(ids, fmt.Sprintf("%d", i))
 	}
@@ -71,13 +79,34 @@ func randomRows(r *rand.Rand, n int) []row {
 
 func fill(t *testing.T, rows []row) *rollup.Rollup {
 	t.Helper()
-	r := rollup.New(rollup.Config{})
-	var id []byte // overwritten by each row, as the parser does
-	for _, row := range rows {
-		id = append(id[:0], row.account...)
-		if err := r.Add(id, row.day, row.amount, row.revenue); err != nil {
-			t.Fatal(err)
+	return fillWith(t, rollup.Config{TempDir: t.TempDir()}, 1, rows)
+}
+
+// fillWith shares the rows out among so many Adders.
+func fillWith(t *testing.T, cfg rollup.Config, adders int, rows []row) *rollup.Rollup {
+	t.Helper()
+	r := rollup.New(cfg)
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
 		}
+	})
+	var g errgroup.Group
+	for part := range adders {
+		g.Go(func() error {
+			a := r.Adder()
+			var id []byte // overwritten by each row, as the parser does
+			for i := part; i < len(rows); i += adders {
+				id = append(id[:0], rows[i].account...)
+				if err := a.Add(id, rows[i].day, rows[i].amount, rows[i].revenue); err != nil {
+					return err
+				}
+			}
+			return a.Flush()
+		})
+	}
+	if err := errors.Join(g.Wait(), r.Finish()); err != nil {
+		t.Fatal(err)
 	}
 	return r
 }
@@ -99,7 +128,14 @@ func TestAgreesWithBigIntegers(t *testing.T) {
 	for seed := range uint64(30) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		rows := randomRows(rng, 1+rng.IntN(20_000))
-		r, want := fill(t, rows), reference(rows)
+		cfg := rollup.Config{TempDir: t.TempDir()}
+		switch seed % 3 {
+		case 1:
+			cfg.MemoryBytes = 1 // a partition is written at every batch, and compacted now and then
+		case 2:
+			cfg.MemoryBytes = 100_000
+		}
+		r, want := fillWith(t, cfg, 1+int(seed%4), rows), reference(rows)
 		ids, all := collect(t, r)
 		if !slices.IsSorted(ids) || len(slices.Compact(slices.Clone(ids))) != len(ids) {
 			t.Fatalf("seed %d: accounts are not ordered, or come twice", seed)
@@ -112,6 +148,27 @@ func TestAgreesWithBigIntegers(t *testing.T) {
 		accounts, n := r.Len()
 		if groups != len(want) || n != len(want) || accounts != len(ids) {
 			t.Fatalf("seed %d: %d groups, Len %d, %d; want %d", seed, groups, accounts, n, len(want))
+		}
+	}
+}
+
+// TestHugeIDs has ids that fill a buffer of the Adder, and of a file, alone.
+func TestHugeIDs(t *testing.T) {
+	t.Parallel()
+	var rows []row
+	for i := range 300 {
+		id := strings.Repeat("x", 1+i%7*40_000) + strconv.Itoa(i%11)
+		rows = append(rows, row{id, int32(i % 3), int64(i), i%2 == 0})
+	}
+	want := reference(rows)
+	for _, budget := range []int64{0, 1, 1 << 20} {
+		r := fillWith(t, rollup.Config{MemoryBytes: budget, TempDir: t.TempDir()}, 2, rows)
+		_, all := collect(t, r)
+		for _, a := range all {
+			check(t, a, want)
+		}
+		if accounts, groups := r.Len(); accounts != len(all) || groups != len(want) || (r.Spilled() > 0) != (budget > 0) {
+			t.Errorf("budget %d: %d accounts, %d groups, %d bytes spilled", budget, accounts, groups, r.Spilled())
 		}
 	}
 }
@@ -157,18 +214,6 @@ func equal(a, b []rollup.Account) bool {
 	return slices.EqualFunc(a, b, func(x, y rollup.Account) bool { return x.ID == y.ID && slices.Equal(x.Days, y.Days) })
 }
 
-func TestAddAfterAccounts(t *testing.T) {
-	t.Parallel()
-	r := fill(t, []row{{"b", 1, 1, true}})
-	collect(t, r)
-	if err := r.Add([]byte("a"), 1, 2, false); err != nil {
-		t.Fatal(err)
-	}
-	if ids, _ := collect(t, r); !slices.Equal(ids, []string{"a", "b"}) {
-		t.Errorf("accounts %q", ids)
-	}
-}
-
 func TestMaxDay(t *testing.T) {
 	t.Parallel()
 	r := fill(t, []row{{"a", 10, 1, true}, {"b", -5, 1, true}, {"a", 12, 1, true}})
@@ -184,25 +229,6 @@ func TestMaxDay(t *testing.T) {
 	}
 	if _, ok := rollup.New(rollup.Config{}).MaxDay(math.MaxInt32); ok {
 		t.Error("an empty rollup has a greatest day")
-	}
-}
-
-func TestFull(t *testing.T) {
-	t.Parallel()
-	r := rollup.New(rollup.Config{MaxGroups: 2})
-	for i, c := range []struct {
-		account string
-		day     int32
-		want    error
-	}{
-		{"a", 1, nil}, {"a", 2, nil}, {"a", 1, nil}, {"a", 3, rollup.ErrFull}, {"b", 1, rollup.ErrFull}, {"a", 2, nil},
-	} {
-		if err := r.Add([]byte(c.account), c.day, 1, false); !errors.Is(err, c.want) {
-			t.Errorf("row %d: %v, want %v", i, err, c.want)
-		}
-	}
-	if accounts, groups := r.Len(); accounts != 1 || groups != 2 {
-		t.Errorf("a refused row left a trace: %d accounts, %d groups", accounts, groups)
 	}
 }
 
@@ -222,9 +248,10 @@ func BenchmarkAdd(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			r := rollup.New(rollup.Config{})
+			a := r.Adder()
 			for i := 0; b.Loop(); i++ {
 				account, day := order(i)
-				if err := r.Add(ids[account], day, int64(i), i%2 == 0); err != nil {
+				if err := a.Add(ids[account], day, int64(i), i%2 == 0); err != nil {
 					b.Fatal(err)
 				}
 			}

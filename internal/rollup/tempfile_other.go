@@ -1,0 +1,7 @@
+//go:build !linux
+
+package rollup
+
+import "os"
+
+func tempFile(dir string) (*os.File, error) { return namedTempFile(dir) }
