@@ -8,6 +8,10 @@ type amountForm struct {
 	thousands byte // 0 = none
 	exponent  int  // decimals of the minor unit
 	unsigned  bool // the sign comes from another column, so one here is wrong
+
+	marked   bool // there may be more around the digits than a leading sign: not for parse but for read
+	style    signStyle
+	currency string // in every amount; "" = in none
 }
 
 // parse reads [+-]?digits[.digits] exactly, in minor units. With a thousands

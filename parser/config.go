@@ -54,7 +54,7 @@ type OnError struct {
 }
 
 // Config is parse_config, decoded. Its zero value reads UTF-8 in the
-// dialect it finds, with ISO dates and amounts in whole units.
+// dialect it finds, with the dates and amounts it finds, in whole units.
 type Config struct {
 	Encoding           string         // what the source was before it was transcoded; carried, not used here
 	Delimiter          byte           // 0 = sniffed among , ; TAB |
@@ -62,10 +62,11 @@ type Config struct {
 	HeaderLine         int            // 1-based line of the header, at most 10,000; 0 = looked for in the first 64 records
 	Columns            map[Column]Ref // what is not named here is found by header name
 	AccountID          string         // account of every row, for files without such a column
-	DateFormat         string         // tokens YYYY YY MM M DD D between separators; "" = YYYY-MM-DD
-	DecimalSeparator   byte           // '.' or ','; 0 = '.'
-	ThousandsSeparator byte           // one of , . ' _ and space; 0 = none
-	Direction          *Direction     // nil = amounts carry their sign
+	DateFormat         string         // tokens YYYY YY MMM MM M DD D between separators; "" = YYYY-MM-DD, or found out
+	DecimalSeparator   byte           // '.' or ','; 0 = '.', or found out
+	ThousandsSeparator byte           // one of , . ' _ and space; 0 = none, or found out
+	Direction          *Direction     // nil = amounts carry their sign, unless a column of a known name says that it gives it
+	Ragged             bool           // rows may have more or fewer fields than the header, if they hold the columns that are read
 	OnError            OnError
 	DryRun             bool // carried for the caller: no offers are to be written
 	CurrencyExponent   int  // decimals of the minor unit, 0..6; ParseConfig sets 2

@@ -47,6 +47,8 @@ func (c *Config) setMember(key string, value json.RawMessage) error {
 		return decodeByte(key, value, &c.ThousandsSeparator)
 	case "direction":
 		return c.setDirection(value)
+	case "ragged":
+		return decode(key, value, &c.Ragged, "true or false")
 	case "on_error":
 		return c.OnError.set(value)
 	case "dry_run":

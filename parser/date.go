@@ -86,15 +86,21 @@ func daysIn(year, month int) int {
 }
 
 // isTimeSuffix reports whether b is "T" or a space and a valid time of day:
-// HH:MM[:SS[.fraction]], a second of 60 too, and possibly a zone.
+// H[H]:MM[:SS[.fraction]], a second of 60 too, and possibly a zone.
 func isTimeSuffix(b []byte) bool {
-	if len(b) < len("THH:MM") || b[0] != 'T' && b[0] != ' ' {
+	if len(b) < len("TH:MM") || b[0] != 'T' && b[0] != ' ' {
 		return false
 	}
-	if !twoDigits(b[1:], 23) || b[3] != ':' || !twoDigits(b[4:], 59) {
+	if b = b[1:]; b[1] != ':' { // some banks write the hours before ten with one digit
+		if !twoDigits(b, 23) {
+			return false
+		}
+		b = b[1:]
+	}
+	if !isDigit(b[0]) || b[1] != ':' || !twoDigits(b[2:], 59) {
 		return false
 	}
-	b = b[6:]
+	b = b[4:]
 	if len(b) > 0 && b[0] == ':' {
 		if !twoDigits(b[1:], 60) {
 			return false

@@ -1,6 +1,9 @@
 package parser
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // isoDate is the form that needs no setting.
 const isoDate = "YYYY-MM-DD"
@@ -16,7 +19,8 @@ type dateForm struct {
 type datePart struct {
 	what     byte // 'Y', 'M', 'D', or 0 for literal
 	literal  byte
-	min, max int // digits
+	min, max int  // digits
+	named    bool // of a month: the first three letters of its English name
 }
 
 // compileDateForm reads a date_format, "" being ISO; a time of day at its end
@@ -32,7 +36,7 @@ func compileDateForm(format string) (dateForm, error) {
 		part, n := nextDatePart(rest)
 		switch {
 		case n == 0:
-			return f, configErrorf("date_format", "unknown token at %q; want YYYY, YY, MM, M, DD, D and separators", rest)
+			return f, configErrorf("date_format", "unknown token at %q; want YYYY, YY, MMM, MM, M, DD, D and separators", rest)
 		case part.what != 0 && strings.IndexByte(seen, part.what) >= 0:
 			return f, configErrorf("date_format", "%q is given twice", rest[:n])
 		case part.what != 0:
@@ -79,6 +83,8 @@ func nextDatePart(format string) (part datePart, n int) {
 	switch {
 	case c == 'Y' && (n == 2 || n == 4):
 		return datePart{what: c, min: n, max: n}, n
+	case c == 'M' && n == 3:
+		return datePart{what: c, min: n, max: n, named: true}, n
 	case (c == 'M' || c == 'D') && n <= 2:
 		return datePart{what: c, min: n, max: 2}, n
 	case isAlphanumeric(c):
@@ -110,11 +116,7 @@ func (f *dateForm) parse(b []byte) (day int32, ok bool) {
 			b = b[1:]
 			continue
 		}
-		value, n := 0, 0
-		for n < p.max && n < len(b) && isDigit(b[n]) {
-			value = value*10 + int(b[n]-'0')
-			n++
-		}
+		value, n := p.read(b)
 		if n < p.min {
 			return 0, false
 		}
@@ -135,6 +137,32 @@ func (f *dateForm) parse(b []byte) (day int32, ok bool) {
 		return 0, false
 	}
 	return dayNumber(year, month, dayOfMonth)
+}
+
+// read reads the part's number, of n bytes; n < p.min says that it is none.
+func (p *datePart) read(b []byte) (value, n int) {
+	if p.named {
+		return monthOf(b)
+	}
+	for n < p.max && n < len(b) && isDigit(b[n]) {
+		value = value*10 + int(b[n]-'0')
+		n++
+	}
+	return value, n
+}
+
+// monthOf reads the first three letters of an English month, in any case.
+func monthOf(b []byte) (month, n int) {
+	const names, letters = "janfebmaraprmayjunjulaugsepoctnovdec", 3
+	if len(b) < letters {
+		return 0, 0
+	}
+	for at := 0; at < len(names); at += letters {
+		if bytes.EqualFold(b[:letters], []byte(names[at:at+letters])) {
+			return at/letters + 1, letters
+		}
+	}
+	return 0, 0
 }
 
 // fullYear puts YY into 1970–2069 (PARSING.md).

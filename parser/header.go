@@ -1,13 +1,15 @@
 package parser
 
 // rank says how sure a header name is. A name the configuration gives and a
-// column's own name (account_id) come before what banks call it (account): so
-// a file that has both is not ambiguous.
+// column's own name (account_id) come before what banks call it (account), and
+// that comes before what serves where there is nothing better (the value date):
+// so a file that has two of them is not ambiguous.
 type rank int
 
 const (
 	exact rank = iota
 	synonym
+	makeshift
 )
 
 // matcher finds the columns of a file in its header.
@@ -52,6 +54,9 @@ func newMatcher(cfg *Config) *matcher {
 			for _, name := range synonyms(c) {
 				m.learn(name, c, synonym)
 			}
+			for _, name := range makeshifts(c) {
+				m.learn(name, c, makeshift)
+			}
 		}
 	}
 	return m
@@ -70,7 +75,7 @@ func (c *Config) looksFor(column Column, named bool) bool {
 	case AccountID:
 		return !c.NoAccount && c.AccountID == ""
 	case direction:
-		return c.Direction != nil
+		return named || !c.splitAmount() && c.hasHeader()
 	case Amount:
 		return !c.splitAmount()
 	case Debit, Credit:
@@ -92,7 +97,7 @@ func (m *matcher) match(header []string) (found map[Column]place, missing []Colu
 		}
 	}
 	for i, name := range header {
-		for _, meaning := range m.names[foldName(name)] {
+		for _, meaning := range m.meanings(name) {
 			p, ok := found[meaning.column]
 			switch {
 			case !ok || meaning.rank < p.rank:
@@ -112,17 +117,28 @@ func (m *matcher) match(header []string) (found map[Column]place, missing []Colu
 	return found, missing
 }
 
-// chooseAmount drops what is less sure, the amount or debit and credit.
+// meanings are what a header name may mean. A currency in parentheses after it
+// says nothing about that.
+func (m *matcher) meanings(name string) []meaning {
+	known, ok := m.names[foldName(name)]
+	if n := len(name) - len("(EUR)"); !ok && n > 0 && name[n] == '(' && name[len(name)-1] == ')' && isCurrency(name[n+1:len(name)-1]) {
+		return m.names[foldName(name[:n])]
+	}
+	return known
+}
+
+// chooseAmount drops what is less sure: the amount, or debit and credit. These
+// must both be there to be surer, as one of them alone is not all.
 func (m *matcher) chooseAmount(found map[Column]place) {
 	amount, ok := found[Amount]
 	if !ok {
 		return
 	}
-	for _, c := range []Column{Debit, Credit} {
-		if p, ok := found[c]; ok && p.rank < amount.rank {
-			delete(found, Amount)
-			return
-		}
+	debit, debits := found[Debit]
+	credit, credits := found[Credit]
+	if debits && credits && max(debit.rank, credit.rank) < amount.rank {
+		delete(found, Amount)
+		return
 	}
 	delete(found, Debit)
 	delete(found, Credit)
@@ -140,7 +156,7 @@ func (m *matcher) needs(c Column, found map[Column]place) bool {
 // duplicate names a column that is read and found twice.
 func (m *matcher) duplicate(found map[Column]place) (Column, place) {
 	for _, c := range m.wanted {
-		if p := found[c]; p.again != 0 && c != Description {
+		if p := found[c]; p.again != 0 && c != Description && (c != direction || m.required[c]) {
 			return c, p
 		}
 	}

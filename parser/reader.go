@@ -15,6 +15,7 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"slices"
 )
 
 // Reader reads the transactions of one file. It is for one goroutine.
@@ -27,6 +28,7 @@ type Reader struct {
 
 	cfg     Config
 	dialect dialect
+	hint    string // what the owner of a file without a valid row is told
 	scan    *scanner
 	values  values
 	reject  Reject
@@ -43,6 +45,8 @@ type Layout struct {
 	DateFormat         string         // in the tokens of Config.DateFormat
 	DecimalSeparator   byte           // '.' or ','
 	ThousandsSeparator byte           // 0 = none
+	AmountForm         string         // an amount as the file writes it, such as "-1.234,56" or "(€ 1,234.56)"; for people
+	Direction          *Direction     // what gives unsigned amounts their sign, by position; nil = no column does
 }
 
 // Stats counts what was read so far. Accepted and Rejected together are all
@@ -73,18 +77,23 @@ func NewReader(src io.Reader, cfg Config) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	cfg.Direction = sniffDirection(&h, &cfg, &d)
+	if cfg.Ragged {
+		d.loosen()
+	}
 	form, err := sniffDateForm(&h, &cfg, &d)
 	if err != nil {
 		return nil, err
 	}
+	amounts, hint := sniffAmountForm(&h, &cfg, &d)
 	if h.whole {
 		cfg.BlockBytes = min(cfg.BlockBytes, len(h.data)+1) // a small file needs no large buffer
 	}
-	rest := io.MultiReader(bytes.NewReader(h.data[d.offset-h.offset:]), src)
+	rest := h.lineFeeds(io.MultiReader(bytes.NewReader(h.data[d.offset-h.offset:]), src), d.delimiter)
 	return &Reader{
-		cfg: cfg, dialect: d,
+		cfg: cfg, dialect: d, hint: hint,
 		scan:   newScanner(rest, d.delimiter, cfg.BlockBytes, d.offset, d.lines),
-		values: newValues(&cfg, &d, form),
+		values: newValues(&cfg, &d, form, amounts),
 		stats:  Stats{ByReason: map[Reason]int64{}},
 	}, nil
 }
@@ -140,7 +149,12 @@ func (r *Reader) Layout() Layout {
 	l := Layout{
 		Delimiter: r.dialect.delimiter, Header: append([]string(nil), r.dialect.header...), HeaderLine: r.dialect.line,
 		Columns: map[Column]int{}, DateFormat: r.values.dates.form.text,
-		DecimalSeparator: r.values.form.decimal, ThousandsSeparator: r.values.form.thousands,
+		DecimalSeparator: r.values.form.decimal, ThousandsSeparator: r.values.form.thousands, AmountForm: r.values.form.String(),
+	}
+	if p, ok := r.dialect.columns[direction]; ok {
+		l.Direction = &Direction{
+			Column: Ref{Position: p.position}, Credit: slices.Clone(r.cfg.Direction.Credit), Debit: slices.Clone(r.cfg.Direction.Debit),
+		}
 	}
 	for c, p := range r.dialect.columns {
 		if c != direction {
@@ -178,12 +192,12 @@ func (r *Reader) read(dst *Record) bool {
 
 func (r *Reader) width() Reason {
 	switch n := r.scan.fields.count; {
+	case r.dialect.holds(n):
+		return ""
 	case n < r.dialect.width:
 		return MissingField
-	case n > r.dialect.width:
-		return TooManyFields
 	}
-	return ""
+	return TooManyFields
 }
 
 // rejectRow counts the row, hands it over and applies the policy; at is the
@@ -270,7 +284,7 @@ func (r *Reader) verdict() error {
 	most := r.cfg.OnError.MaxRatio
 	switch {
 	case rows > 0 && r.stats.Accepted == 0:
-		return fileErrorf(NoValidRows, 0, "none of the %d rows is valid", rows)
+		return fileErrorf(NoValidRows, 0, "none of the %d rows is valid%s", rows, r.hint)
 	case most != nil && rows > 0 && float64(r.stats.Rejected)/float64(rows) > *most:
 		return fileErrorf(TooManyRejects, 0, "%d of %d rows are rejected; on_error grants a share of %g", r.stats.Rejected, rows, *most)
 	}

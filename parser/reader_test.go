@@ -190,7 +190,6 @@ func TestFileErrors(t *testing.T) {
 		"no amount":       {``, "account_id,date,amuont\n", parser.MissingColumn, `nearest to amount is "amuont"`},
 		"nearest":         {``, "account_id,date,amonut,amoun\n", parser.MissingColumn, `nearest to amount is "amoun"`},
 		"what was found":  {``, "title\nsum;when;who\n1;2;3", parser.MissingColumn, `"sum", "when", "who"`},
-		"old Mac":         {``, "account_id,date,amount\ra,2024-01-01,1\r", parser.MissingColumn, ""},
 		"by name":         {`{"columns":{"description":"memo"}}`, "account_id,date,amount\n", parser.MissingColumn, "description"},
 		"direction":       {`{"direction":{"column":"t","credit":["C"]}}`, "account_id,date,amount\n", parser.MissingColumn, "direction"},
 		"position":        {`{"has_header":false,"columns":{"date":1,"amount":9},"account_id":"a"}`, "1,2\n", parser.MissingColumn, "column 9"},

@@ -39,7 +39,7 @@ func readHead(src io.Reader) (head, error) {
 // scan returns a scanner of a copy of the head from a place in it.
 func (h *head) scan(delimiter byte, from, lines int64) *scanner {
 	const block = 64 << 10
-	return newScanner(bytes.NewReader(h.data[from-h.offset:]), delimiter, min(block, len(h.data)+1), from, lines)
+	return newScanner(h.lineFeeds(bytes.NewReader(h.data[from-h.offset:]), delimiter), delimiter, min(block, len(h.data)+1), from, lines)
 }
 
 // cutShort reports whether s has come to where the head was cut off, so that
@@ -54,10 +54,24 @@ type dialect struct {
 	delimiter byte
 	header    []string // nil = none
 	line      int64    // of the header, or 0
-	width     int      // fields of every row
+	width     int      // fields of every row, or of the first under Config.Ragged
+	least     int      // fields without which a row is short; 0 = width
 	columns   map[Column]place
 	offset    int64 // where the rows begin
 	lines     int64 // line feeds before that
+}
+
+// holds reports whether a row of so many fields has all that are to be read.
+func (d *dialect) holds(count int) bool {
+	return count == d.width || d.least > 0 && count >= d.least
+}
+
+// loosen makes rows of any number of fields do that hold what is read.
+func (d *dialect) loosen() {
+	d.least = 1
+	for _, p := range d.columns {
+		d.least = max(d.least, p.position)
+	}
 }
 
 // sniff finds the delimiter and the header: the record, of the first 64, that
@@ -102,9 +116,12 @@ func candidates(cfg *Config) []byte {
 
 // skipLines returns where the given 1-based line begins; 0 means the first.
 func (h *head) skipLines(line int) (from, lines int64, err error) {
-	rest := h.data
+	rest, end := h.data, []byte{'\n'}
+	if h.endsInCR() {
+		end = []byte{'\r'}
+	}
 	for lines < int64(line)-1 {
-		_, after, ok := bytes.Cut(rest, []byte{'\n'})
+		_, after, ok := bytes.Cut(rest, end)
 		if !ok {
 			return 0, 0, fileErrorf(MissingColumn, 0, "header_line is %d, but the file's head has %d lines", line, lines+1)
 		}

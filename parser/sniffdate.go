@@ -1,13 +1,31 @@
 package parser
 
 import (
+	"iter"
 	"slices"
 	"strings"
 )
 
-// sampleRecords is how many records decide on the form of the dates
+// sampleRecords is how many records decide on the forms of dates and amounts
 // (PARSING.md), as far as the head holds them.
 const sampleRecords = 1_000
+
+// sample yields the fields of the first rows that are whole. They are valid
+// until the next.
+func (h *head) sample(d *dialect) iter.Seq[*fields] {
+	return func(yield func(*fields) bool) {
+		s := h.scan(d.delimiter, d.offset, d.lines)
+		for range sampleRecords {
+			ok, err := s.advance()
+			if err != nil || !ok || h.cutShort(s) {
+				return
+			}
+			if s.record.fault == "" && d.holds(s.fields.count) && !yield(&s.fields) {
+				return
+			}
+		}
+	}
+}
 
 // dateForms are the forms that a file can be found to have. M and D read
 // padded numbers too, so no two forms differ only in that.
@@ -18,11 +36,21 @@ func dateForms() []dateForm {
 		"D/M/YYYY", "M/D/YYYY", "YYYY/M/D", "D/M/YY", "M/D/YY",
 		"D-M-YYYY", "M-D-YYYY", "YYYY-M-D", "D-M-YY", "M-D-YY",
 		"YYYYMMDD", "DDMMYYYY", "MMDDYYYY", "YYMMDD", "DDMMYY", "MMDDYY",
+		"D MMM YYYY", "D MMM YY", "D-MMM-YYYY", "D-MMM-YY", "D/MMM/YYYY", "D MMM, YYYY", "MMM D, YYYY",
 	} {
 		f, _ := compileDateForm(format) // a test compiles them all
 		forms = append(forms, f)
 	}
 	return forms
+}
+
+// dayOf1900 is 1900-01-01. A day before that, in digits alone with the year
+// last, is the year, month and day of our time: 20121115 is not of the year 1115.
+const dayOf1900 = -25_567
+
+// endsInYear tells of DDMMYYYY and MMDDYYYY.
+func (f *dateForm) endsInYear() bool {
+	return len(f.parts) == 3 && f.parts[2].what == 'Y' && f.parts[2].max == 4
 }
 
 // sniffDateForm returns the form the configuration gives; else the one form
@@ -33,17 +61,9 @@ func sniffDateForm(h *head, cfg *Config, d *dialect) (dateForm, error) {
 	if cfg.DateFormat != "" || err != nil {
 		return iso, err
 	}
-	s := h.scan(d.delimiter, d.offset, d.lines)
 	forms, seen := dateForms(), false
-	for range sampleRecords {
-		ok, err := s.advance()
-		if err != nil || !ok || h.cutShort(s) {
-			break
-		}
-		if s.record.fault != "" || s.fields.count != d.width {
-			continue
-		}
-		date := trim(s.fields.value(d.columns[Date].position - 1))
+	for f := range h.sample(d) {
+		date := trim(f.value(d.columns[Date].position - 1))
 		if len(date) == 0 {
 			continue
 		}
@@ -52,8 +72,8 @@ func sniffDateForm(h *head, cfg *Config, d *dialect) (dateForm, error) {
 			return iso, nil
 		}
 		forms = slices.DeleteFunc(forms, func(f dateForm) bool {
-			_, ok := f.parse(date)
-			return !ok
+			day, ok := f.parse(date)
+			return !ok || f.endsInYear() && day < dayOf1900
 		})
 	}
 	switch {

@@ -99,10 +99,13 @@ func TestSpectrumBareQuote(t *testing.T) {
 // The cases of encoding/csv that are read alike. The others are lazy quotes,
 // comments, trimming, delimiters that are none here, and these differences:
 var encodingCSVDiffers = map[string]string{
-	"BinaryBlobField":   "the case's JSON lost the bytes that are no UTF-8",
-	"CRLFInQuotedField": "a line end in quotes is kept as written",
-	"FieldCRCRLFCRCR":   "a line of lone carriage returns is blank",
-	"StartLine2":        "an open quote fails the file after its rows, which the case leaves out",
+	"BinaryBlobField":    "the case's JSON lost the bytes that are no UTF-8",
+	"CRLFInQuotedField":  "a line end in quotes is kept as written",
+	"FieldCRCRLFCRCR":    "a line of lone carriage returns is blank",
+	"FieldCR":            "a file without a line feed is one of the old Mac",
+	"FieldCRCR":          "a file without a line feed is one of the old Mac",
+	"QuotedTrailingCRCR": "a file without a line feed is one of the old Mac",
+	"StartLine2":         "an open quote fails the file after its rows, which the case leaves out",
 }
 
 func TestEncodingCSV(t *testing.T) {

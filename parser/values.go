@@ -20,10 +20,10 @@ type values struct {
 	creditWords, debitWords [][]byte // of direction
 }
 
-func newValues(cfg *Config, d *dialect, form dateForm) values {
+func newValues(cfg *Config, d *dialect, form dateForm, amounts amountForm) values {
 	at := func(c Column) int { return d.columns[c].position - 1 }
 	v := values{
-		form:    amountForm{decimal: orElse(cfg.DecimalSeparator, '.'), thousands: cfg.ThousandsSeparator, exponent: cfg.CurrencyExponent},
+		form:    amounts,
 		dates:   dates{form: form},
 		account: at(AccountID), date: at(Date), amount: at(Amount), debit: at(Debit), credit: at(Credit),
 		direction: at(direction), revenue: at(IsRevenue),
@@ -34,7 +34,6 @@ func newValues(cfg *Config, d *dialect, form dateForm) values {
 	if cfg.Direction != nil {
 		v.creditWords, v.debitWords = byteWords(cfg.Direction.Credit), byteWords(cfg.Direction.Debit)
 	}
-	v.form.unsigned = v.direction >= 0 || v.amount < 0
 	return v
 }
 
@@ -80,7 +79,7 @@ func (v *values) readAmount(f *fields, dst *Record) (fault Reason, at int) {
 	if len(text) == 0 {
 		return EmptyField, v.amount
 	}
-	dst.Amount, fault = v.form.parse(text, debit)
+	dst.Amount, fault = v.form.read(text, debit)
 	return fault, v.amount
 }
 
@@ -99,12 +98,12 @@ func (v *values) readDebitCredit(f *fields, dst *Record) (fault Reason, at int) 
 	}
 	dst.Amount = 0
 	if len(debit) > 0 {
-		if dst.Amount, fault = v.form.parse(debit, true); fault != "" {
+		if dst.Amount, fault = v.form.read(debit, true); fault != "" {
 			return fault, v.debit
 		}
 	}
 	if len(credit) > 0 {
-		amount, fault := v.form.parse(credit, false)
+		amount, fault := v.form.read(credit, false)
 		switch {
 		case fault != "":
 			return fault, v.credit

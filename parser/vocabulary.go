@@ -6,41 +6,83 @@ import (
 )
 
 // synonyms lists the header names that banks use for a column, beside its own
-// name. They were counted in real exports; a name that means one column here
-// and another there is under both.
+// name. Most were counted in real exports; a name that means one column here
+// and another there is under both. A currency after it, as in "Amount (EUR)",
+// is left out.
 func synonyms(c Column) []string {
 	switch c {
 	case AccountID:
 		return []string{
-			"account", "Account Name", "Account Number", "Card No.", "Card Used For Transaction",
-			"Auftraggeberkonto", "Auftragskonto", "Kontonummer", "Kreditkartennummer",
-			"Rekening", "Rekeningnummer", "Номер счета",
+			"account", "Account Name", "Account Number", "Account No", "Account No.", "Card No.", "Card Used For Transaction",
+			"Auftraggeberkonto", "Auftragskonto", "Kreditkartennummer",
+			"Rekening", "Rekeningnummer", "IBAN/BBAN", "Numéro de compte", "Numero de compte", "Compte",
+			"Número de cuenta", "Numero de cuenta", "Cuenta", "Número da conta", "Conta", "Numero conto", "Conto",
+			"Numer rachunku", "Číslo účtu", "Tilinumero", "Számlaszám", "Hesap No", "Номер счета", "Номер счёта", "账号", "口座番号",
 		}
 	case Date:
 		return []string{
 			"Booking Date", "Completed Date", "created", "created_utc", "JournalDate", "Posting Date", "Transaction Date",
+			"Trans Date", "Trans. Date", "Tran Date", "Txn Date",
 			"Abschlussdatum", "Belegdatum", "Buchung", "Buchungstag", "Datum", "Kaufdatum", "Transaktionsdatum",
-			"Transactiedatum", "Uitvoeringsdatum", "Dato", "Bokföringsdag",
-			"Data operacji", "Data transakcji", "Дата операции",
+			"Transactiedatum", "Uitvoeringsdatum", "Dato", "Bokföringsdag", "Bogføringsdato", "Kirjauspäivä",
+			"Date opération", "Date operation", "Date de l'opération", "Date de l'operation",
+			"Fecha", "Fecha operación", "Fecha operacion", "Fecha de operación", "Fecha de operacion",
+			"Data", "Data operazione", "Data contabile", "Data lançamento", "Data movimento",
+			"Data operacji", "Data transakcji", "Datum transakce", "Datum zaúčtování", "Könyvelés dátuma",
+			"Дата", "Дата операции", "Дата транзакции", "İşlem Tarihi", "Tarih", "交易日期", "取引日", "日付",
 		}
 	case Amount:
 		return []string{
-			"Amount (EUR)", "Amount CZK", "gross", "Inflow", "NetAmount", "Transaction Amount(Local)", "Value",
-			"Belastung", "Betrag", "Betrag (EUR)", "Betrag in EUR", "Bedrag", "Bedrag (EUR)",
-			"Belopp", "Beløb", "Kwota", "Kwota operacji",
+			"Amount CZK", "gross", "NetAmount", "Transaction Amount", "Transaction Amount(Local)", "Value",
+			"Betrag", "Betrag in EUR", "Bedrag", "Belopp", "Beløb", "Beløp", "Määrä", "Summa",
+			"Montant", "Importe", "Monto", "Importo", "Valor", "Montante", "Kwota", "Kwota operacji", "Částka", "Összeg",
+			"Сумма", "Сумма операции", "Tutar", "交易金额", "金额", "金額",
 		}
 	case Debit:
-		return []string{"Withdrawal", "Withdrawals (SGD)", "Soll", "Расход"}
+		return []string{
+			"Debits", "Debit Amount", "Withdrawal", "Withdrawals", "Withdrawal Amount", "Withdrawal Amt.", "Money Out", "Paid Out", "Outflow",
+			"Soll", "Lastschrift", "Belastung", "Debet", "Débit", "Débito", "Debito", "Cargo", "Cargos", "Addebiti", "Dare", "Uscite",
+			"Obciążenia", "Výdaj", "Расход", "Списание", "Borç", "支出", "出金",
+		}
 	case Credit:
-		return []string{"Deposit", "Deposits (SGD)", "Haben", "Приход"}
+		return []string{
+			"Credits", "Credit Amount", "Deposit", "Deposits", "Deposit Amount", "Deposit Amt.", "Money In", "Paid In", "Inflow",
+			"Haben", "Gutschrift", "Kredit", "Crédit", "Crédito", "Credito", "Abono", "Abonos", "Accrediti", "Avere", "Entrate",
+			"Uznania", "Příjem", "Приход", "Поступление", "Зачисление", "Alacak", "收入", "入金",
+		}
+	case direction:
+		return []string{
+			"Af Bij", "Af/Bij", "CreditDebet", "Credit/Debit", "Debit/Credit", "Debit/Kredit", "Debit or Credit", "Credit Debit Indicator",
+			"Debit Credit Indicator", "CR/DR", "DR/CR", "C/D", "D/C", "Soll/Haben", "S/H", "Transaction Type", "Приход/Расход",
+		}
 	case Description:
 		return []string{
-			"desc", "Details", "Item", "Merchant Category", "Merchant Name", "Partner Name", "Payee", "Text", "Transaction Description",
-			"Auftraggeber/Beguenstigter", "Beschreibung", "Beschreibung1", "Buchungstext", "Empfänger", "Transaktion",
-			"Transaktionstyp", "Umsatzbeschreibung", "Verwendungszweck", "Zweck",
+			"desc", "Details", "Item", "Memo", "Merchant Category", "Merchant Name", "Narrative", "Partner Name", "Payee", "Text",
+			"Transaction Description", "Auftraggeber/Beguenstigter", "Beschreibung", "Beschreibung1", "Buchungstext", "Empfänger",
+			"Transaktion", "Transaktionstyp", "Umsatzbeschreibung", "Verwendungszweck", "Zweck",
 			"Naam / Omschrijving", "Naam tegenpartij", "Omschrijving", "Rekening", "Tegenrekening", "Tegenrekeninghouder",
-			"Kategori", "Rubrik", "Tekst", "Nazwa nadawcy", "Opis operacji", "Описание операции",
+			"Kategori", "Rubrik", "Tekst", "Libellé", "Concepto", "Descripción", "Descrizione", "Descrição",
+			"Nazwa nadawcy", "Opis operacji", "Popis", "Описание", "Описание операции", "Назначение платежа",
 		}
+	}
+	return nil
+}
+
+// makeshifts lists the names of what serves for a column where the file has
+// nothing better: beside a better one they mean something else, as the number
+// of the other party's account, or the day on which interest begins.
+func makeshifts(c Column) []string {
+	switch c {
+	case AccountID:
+		return []string{"Kontonummer", "Konto", "Kontonr", "Kontonr."}
+	case Date:
+		return []string{
+			"Post Date", "Posted Date", "Date Posted", "Value Date", "Boekdatum", "Bokföringsdatum", "Buchungsdatum",
+			"Valuta", "Valutadatum", "Rentedatum", "Wertstellung", "Wertstellungsdatum", "Date de valeur", "Date valeur",
+			"Fecha valor", "Data valuta", "Data valor", "Data księgowania", "Data waluty",
+		}
+	case Amount:
+		return []string{"Belastung", "Inflow", "Umsatz", "Net"}
 	}
 	return nil
 }

@@ -1,0 +1,79 @@
+package parser
+
+import "strings"
+
+// directionWords are the pairs, credit first, by which banks say in which
+// direction an unsigned amount went.
+var directionWords = [...][2]string{
+	{"credit", "debit"},
+	{"credit", "debet"},
+	{"kredit", "debit"},
+	{"kredit", "debet"},
+	{"crédit", "débit"},
+	{"crédito", "débito"},
+	{"credito", "debito"},
+	{"abono", "cargo"},
+	{"haben", "soll"},
+	{"gutschrift", "lastschrift"},
+	{"bij", "af"},
+	{"in", "out"},
+	{"приход", "расход"},
+	{"crdt", "dbit"},
+	{"cr", "dr"},
+	{"c", "d"},
+	{"k", "d"},
+	{"h", "s"},
+	{"+", "-"},
+}
+
+// sniffDirection makes a column of a known name the direction of the amounts
+// where it says so: the amounts of the sample are without a sign, and the
+// column has words for credit or debit. It then returns them, as they may be
+// spelled; else the column is nothing to d any more. A configured direction
+// is returned as it is.
+func sniffDirection(h *head, cfg *Config, d *dialect) *Direction {
+	place, ok := d.columns[direction]
+	if cfg.Direction != nil || !ok {
+		return cfg.Direction
+	}
+	seen, signed := map[string]bool{}, place.again != 0 || d.columns[Amount].position == 0
+	for f := range h.sample(d) {
+		if signed {
+			break
+		}
+		seen[strings.ToLower(string(trim(f.value(place.position-1))))] = true
+		signed = isSigned(trim(f.value(d.columns[Amount].position - 1)))
+	}
+	found := &Direction{Column: Ref{Position: place.position}}
+	for _, pair := range directionWords {
+		if !signed && (seen[pair[0]] || seen[pair[1]]) {
+			found.Credit = append(found.Credit, spellings(pair[0])...)
+			found.Debit = append(found.Debit, spellings(pair[1])...)
+		}
+	}
+	if found.Credit == nil {
+		delete(d.columns, direction)
+		return nil
+	}
+	return found
+}
+
+// isSigned reports whether an amount says of itself that it is negative, or
+// that it is positive.
+func isSigned(amount []byte) bool {
+	text := string(amount)
+	upper := strings.ToUpper(text)
+	return strings.ContainsAny(text, "+-(\u2212") || strings.HasSuffix(upper, "CR") || strings.HasSuffix(upper, "DR")
+}
+
+// spellings are the ways in which a lower-case word is written.
+func spellings(word string) []string {
+	first, rest := "", word
+	for i := range word {
+		if i > 0 {
+			first, rest = word[:i], word[i:]
+			break
+		}
+	}
+	return []string{word, strings.ToUpper(first) + rest, strings.ToUpper(word)}
+}
