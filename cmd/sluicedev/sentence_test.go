@@ -87,6 +87,7 @@ func TestSentenceOfAFullDisk(t *testing.T) {
 
 func TestSentenceWithoutPostgres(t *testing.T) {
 	t.Parallel()
+	skipUnlessMounting(t)
 	nobody := &syscall.Credential{Uid: 65534, Gid: 65534} // who has no sudo
 	cmd := command(t, tempDir(t, nobody), nil)
 	cmd.Args = append(cmd.Args, "deps")
@@ -97,16 +98,22 @@ func TestSentenceWithoutPostgres(t *testing.T) {
 // inNamespace runs cmd, by way of the words before, where mounts are its own.
 func inNamespace(t *testing.T, cmd *exec.Cmd, mount string, before ...string) *exec.Cmd {
 	t.Helper()
-	namespace := &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	skipUnlessMounting(t)
+	words := append(before, cmd.Args...)
+	inside := exec.CommandContext(t.Context(), "sh", append([]string{"-c", mount + ` && exec "$@"`, "sh"}, words...)...)
+	inside.Dir, inside.Env, inside.SysProcAttr = cmd.Dir, cmd.Env, &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	return inside
+}
+
+// skipUnlessMounting skips the test of an account that may not do what
+// inNamespace does: any but root's, on most machines.
+func skipUnlessMounting(t *testing.T) {
+	t.Helper()
 	probe := exec.CommandContext(t.Context(), "sh", "-c", "mount -t tmpfs none /usr/lib/postgresql")
-	probe.SysProcAttr = namespace
+	probe.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	if out, err := probe.CombinedOutput(); err != nil {
 		t.Skipf("this account may not mount in a namespace of its own: %v %s", err, out)
 	}
-	words := append(before, cmd.Args...)
-	inside := exec.CommandContext(t.Context(), "sh", append([]string{"-c", mount + ` && exec "$@"`, "sh"}, words...)...)
-	inside.Dir, inside.Env, inside.SysProcAttr = cmd.Dir, cmd.Env, namespace
-	return inside
 }
 
 func checkSentence(t *testing.T, cmd *exec.Cmd, names []string) {
