@@ -106,6 +106,8 @@ func message(j job.Job) string {
 		return j.Error.Message
 	case j.State == job.Open:
 		return "The file is arriving."
+	case j.State == job.UploadComplete && j.WaitReason != "":
+		return waiting(j)
 	case j.State == job.UploadComplete:
 		return "The file is stored and waits for a worker."
 	case j.Stage == job.Scoring:
@@ -117,6 +119,15 @@ func message(j job.Job) string {
 	default:
 		return "The offers can be read."
 	}
+}
+
+// waiting says why a job is not its turn's alone to wait for.
+func waiting(j job.Job) string {
+	text := "The file is stored and waits for a worker: " + j.WaitReason
+	if !j.WaitUntil.IsZero() {
+		text += ", at " + j.WaitUntil.Format("15:04:05 UTC")
+	}
+	return text + "."
 }
 
 func progressOf(j job.Job) progressJSON {
@@ -147,13 +158,14 @@ func percentage(part, whole int64) json.Number {
 }
 
 // remaining extrapolates the rate of the running attempt, by the database's
-// clock. It is nil where there is no rate yet.
+// clock. It is nil where there is no rate yet, and once the file is read: how
+// long scoring and storing last its bytes do not tell.
 func remaining(j job.Job) *int64 {
 	elapsed := j.UpdatedAt.Sub(j.StartedAt).Seconds()
-	if j.State != job.InProgress || j.ProcessedBytes <= 0 || elapsed <= 0 {
+	if j.State != job.InProgress || j.ProcessedBytes <= 0 || j.ProcessedBytes >= j.SizeBytes || elapsed <= 0 {
 		return nil
 	}
-	left := max(j.SizeBytes-j.ProcessedBytes, 0)
+	left := j.SizeBytes - j.ProcessedBytes
 	s := int64(math.Ceil(elapsed * float64(left) / float64(j.ProcessedBytes)))
 	return &s
 }

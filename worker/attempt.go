@@ -3,7 +3,9 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"runtime/debug"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,12 +29,14 @@ type attempt struct {
 }
 
 // run reads the file, writes its results and makes them visible. A file's own
-// fault is a *pipeline.Failure.
-func (a *attempt) run(ctx context.Context) error {
+// fault is a *pipeline.Failure, a panic a *panicked.
+func (a *attempt) run(ctx context.Context) (err error) {
 	defer a.release(ctx)
-	if a.job.Attempts > 1 {
-		a.sweepEarlier(ctx)
-	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicked{value: v, stack: debug.Stack()}
+		}
+	}()
 	settings, err := pipeline.ParseSettings(a.job.CreditConfig, a.job.AggregateConfig, a.job.ParseConfig)
 	if err != nil {
 		return blame(err)
@@ -131,33 +135,25 @@ func (a *attempt) fail(ctx context.Context, f *pipeline.Failure) error {
 	return a.cfg.Jobs.Fail(ctx, a.lease, job.Error{Code: f.Code, Message: f.Message}, f.CanRetry, r)
 }
 
-// discard deletes what the attempt wrote. What it misses the next attempt
-// finds.
+// discard deletes what the attempt wrote. It is for an attempt that gave its job
+// back: then no result names the objects. One that only lost its lease cannot
+// know that, for a commit may be done whose answer was lost; what it wrote is
+// the sweep's, as is what discard misses.
 func (a *attempt) discard(ctx context.Context) {
 	for _, o := range []blob.Object{a.aggregates, a.rejects} {
 		if o.Key == "" {
 			continue
 		}
 		if err := a.cfg.Bucket.Delete(ctx, o.Key); err != nil {
-			a.cfg.Logger.WarnContext(ctx, "object of a lost attempt left", "job_id", a.job.ID, "object_key", o.Key, "err", err)
+			a.cfg.Logger.WarnContext(ctx, "object left to the sweep", "job_id", a.job.ID, "object_key", o.Key, "err", err)
 		}
 	}
 }
 
-// sweepEarlier deletes what earlier attempts left behind. Results that an
-// earlier end of the job made visible are replaced by this attempt's.
-func (a *attempt) sweepEarlier(ctx context.Context) {
-	err := func() error {
-		var keys []string
-		for o, err := range a.cfg.Bucket.List(ctx, resultPrefix(a.job)) {
-			if err != nil {
-				return err
-			}
-			keys = append(keys, o.Key)
-		}
-		return a.cfg.Bucket.Delete(ctx, keys...)
-	}()
-	if err != nil {
-		a.cfg.Logger.WarnContext(ctx, "objects of earlier attempts left", "job_id", a.job.ID, "err", err)
-	}
+// panicked is a panic of an attempt: to its job, a death.
+type panicked struct {
+	value any
+	stack []byte
 }
+
+func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }

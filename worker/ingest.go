@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"syscall"
 	"time"
 
+	"github.com/aws/smithy-go"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river"
+	"golang.org/x/sync/semaphore"
 
 	"sluice/internal/blob"
 	"sluice/internal/job"
@@ -28,6 +32,8 @@ const (
 	// that failed for no fault of its file: doubled each time.
 	backoffFirst = 2 * time.Second
 	backoffMost  = 5 * time.Minute
+	// newerSnooze is how long a job is left alone that this build is too old for.
+	newerSnooze = 30 * time.Second
 )
 
 // ingest is the River kind that turns one file into offers.
@@ -35,7 +41,12 @@ type ingest struct {
 	river.WorkerDefaults[job.IngestArgs]
 
 	cfg     Config
+	room    *semaphore.Weighted // of Config.Concurrency: a job takes one, or all to be alone
 	metrics *metrics
+}
+
+func newIngest(cfg Config, m *metrics) *ingest {
+	return &ingest{cfg: cfg, room: semaphore.NewWeighted(int64(cfg.Concurrency)), metrics: m}
 }
 
 // Timeout keeps River from ending a job: its lease is what ends it.
@@ -45,6 +56,17 @@ func (w *ingest) Timeout(*river.Job[job.IngestArgs]) time.Duration { return inge
 // is told of a failure only when not even that could be done; recovery then
 // finds the job by its lease.
 func (w *ingest) Work(ctx context.Context, rj *river.Job[job.IngestArgs]) error {
+	if rj.Args.Version > job.IngestVersion {
+		return river.JobSnooze(newerSnooze) // a newer worker's: this one cannot know what it asks for
+	}
+	if !rj.Args.Alone {
+		// Before the claim: while another job is alone here, recovery gives what
+		// waits to another worker.
+		if w.room.Acquire(ctx, 1) != nil {
+			return river.JobSnooze(0)
+		}
+		defer w.room.Release(1)
+	}
 	lease, j, err := w.cfg.Jobs.Claim(ctx, rj.Args, w.cfg.ID)
 	if errors.Is(err, job.ErrLostLease) { // claimed, cancelled, deleted or enqueued anew meanwhile
 		return nil
@@ -54,11 +76,11 @@ func (w *ingest) Work(ctx context.Context, rj *river.Job[job.IngestArgs]) error 
 	}
 	a := &attempt{
 		cfg: w.cfg, lease: lease, job: j, began: time.Now(),
-		objects: fmt.Sprintf("%s%d/", resultPrefix(j), lease.Fence),
+		objects: fmt.Sprintf("%s%d/", job.ResultPrefix(j.Tenant, j.ID), lease.Fence),
 	}
 	held, drop := context.WithCancelCause(ctx)
 	a.keeper = keepLease(held, drop, w.cfg, lease)
-	err = a.run(held)
+	err = w.try(held, a, rj.Args.Alone)
 	a.keeper.stop()
 	if cause := context.Cause(held); errors.Is(cause, job.ErrLostLease) {
 		err = cause
@@ -67,26 +89,43 @@ func (w *ingest) Work(ctx context.Context, rj *river.Job[job.IngestArgs]) error 
 	return w.settle(ctx, a, err)
 }
 
+// try runs the attempt, alone in this process where it must be.
+func (w *ingest) try(ctx context.Context, a *attempt, alone bool) error {
+	if alone {
+		if err := w.room.Acquire(ctx, int64(w.cfg.Concurrency)); err != nil {
+			return err
+		}
+		defer w.room.Release(int64(w.cfg.Concurrency))
+		if err := w.cfg.Jobs.BeginAlone(ctx, a.lease); err != nil {
+			return err
+		}
+	}
+	return a.run(ctx)
+}
+
 // settle ends the attempt according to what became of it.
 func (w *ingest) settle(ctx context.Context, a *attempt, err error) error {
 	stopping := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	outcome, settled := "completed", error(nil)
-	file := (*pipeline.Failure)(nil)
+	file, fault := (*pipeline.Failure)(nil), (*panicked)(nil)
 	switch {
 	case err == nil:
 	case errors.Is(err, job.ErrLostLease):
 		outcome = "lost"
 	case errors.As(err, &file):
 		outcome, settled = "failed", a.fail(ctx, file)
+	case errors.As(err, &fault):
+		w.cfg.Logger.ErrorContext(ctx, "job panicked", slog.String("job_id", a.lease.JobID), slog.Any("err", err), slog.String("stack", string(fault.stack)))
+		outcome, settled = "died", w.cfg.Jobs.Died(ctx, a.lease)
 	case stopping:
-		outcome, settled = "released", w.cfg.Jobs.Release(ctx, a.lease, "its worker stops", 0)
+		outcome, settled = "released", w.cfg.Jobs.Release(ctx, a.lease, "its worker was stopped and another takes it", 0)
 	default:
-		outcome, settled = "released", w.cfg.Jobs.Release(ctx, a.lease, err.Error(), backoff(a.job.Attempts))
 		w.cfg.Logger.WarnContext(ctx, "job will be tried again", slog.String("job_id", a.lease.JobID), slog.Any("err", err))
+		outcome, settled = "released", w.cfg.Jobs.Release(ctx, a.lease, reason(err), backoff(a.job.Attempts))
 	}
-	if outcome != "completed" && outcome != "failed" || settled != nil {
+	if outcome == "released" && settled == nil {
 		a.discard(ctx)
 	}
 	if errors.Is(settled, job.ErrLostLease) {
@@ -116,5 +155,16 @@ func blame(err error) error {
 	return err
 }
 
-// resultPrefix is what the keys of all that a job's attempts write begin with.
-func resultPrefix(j job.Job) string { return "results/" + j.Tenant + "/" + j.ID + "/" }
+// reason says why a job could not go on, in words for its user.
+func reason(err error) string {
+	connect, statement, store := (*pgconn.ConnectError)(nil), (*pgconn.PgError)(nil), (*smithy.OperationError)(nil)
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return "a disk of its worker was full; it is tried again"
+	case errors.As(err, &store):
+		return "the object store did not answer as it should; it is tried again"
+	case errors.As(err, &connect), errors.As(err, &statement):
+		return "the database did not answer as it should; it is tried again"
+	}
+	return "its last attempt was cut short, through no fault of the file; it is tried again"
+}

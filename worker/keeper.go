@@ -62,7 +62,7 @@ func (k *keeper) set(p job.Progress) {
 
 func (k *keeper) run(ctx context.Context) {
 	defer close(k.done)
-	progress, heartbeat := time.NewTicker(progressEvery), time.NewTicker(job.LeaseHeartbeat)
+	progress, heartbeat := time.NewTicker(progressEvery), time.NewTicker(k.cfg.Jobs.LeaseHeartbeat())
 	defer progress.Stop()
 	defer heartbeat.Stop()
 	for {

@@ -7,7 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics counts attempts by their outcome: completed, failed, released, lost.
+// metrics counts attempts by their outcome: completed, failed, released,
+// died, lost.
 type metrics struct {
 	seconds *prometheus.HistogramVec
 	rows    *prometheus.CounterVec

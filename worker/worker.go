@@ -6,6 +6,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -26,15 +27,15 @@ import (
 // The clocks of a worker. River's own time-outs are the last resort and must
 // never act first: jobs are fenced and recovered by their leases (30 s).
 const (
-	ingestTimeout  = 24 * time.Hour   // longer than any job
-	rescueAfter    = 25 * time.Hour   // River wants it above the timeout
-	recoverEvery   = 5 * time.Second  // with a lease of 30 s: recovered within 35 s
-	recoverAtOnce  = 100              // jobs per sweep, so that one transaction stays short
-	sweepEvery     = time.Minute      // expired uploads and objects nobody names
-	softStop       = 10 * time.Second // what a running job gets to end by itself at shutdown
+	ingestTimeout  = 24 * time.Hour  // longer than any job
+	rescueAfter    = 25 * time.Hour  // River wants it above the timeout
+	recoverMost    = 5 * time.Second // between recoveries: a lease of 30 s is recovered within 35 s
+	recoverAtOnce  = 100             // jobs per sweep, so that one transaction stays short
 	fetchCooldown  = 10 * time.Millisecond
 	fetchPoll      = 250 * time.Millisecond // when a notification is lost
 	defaultWorkers = 2
+	defaultSweep   = time.Minute
+	defaultStop    = 10 * time.Second
 )
 
 // Sweeper removes what uploads left behind. internal/upload's store is one.
@@ -52,9 +53,11 @@ type Config struct {
 	Bucket  *blob.Bucket
 	Sweeper Sweeper
 
-	Concurrency int          // jobs at once, 1 to 1000; 0 means 2
-	ID          string       // names this process in leases; "" means a random one
-	Logger      *slog.Logger // nil: slog.Default
+	Concurrency int           // jobs at once, 1 to 1000; 0 means 2
+	SweepEvery  time.Duration // between rounds of housekeeping, of all workers together; 0 means 1 minute
+	SoftStop    time.Duration // what running jobs get to end by themselves at shutdown; 0 means 10 s
+	ID          string        // names this process in leases; "" means a random one
+	Logger      *slog.Logger  // nil: slog.Default
 	Registerer  prometheus.Registerer
 }
 
@@ -74,6 +77,8 @@ func New(cfg Config) (*Worker, error) {
 	if cfg.Concurrency == 0 {
 		cfg.Concurrency = defaultWorkers
 	}
+	cfg.SweepEvery = cmp.Or(cfg.SweepEvery, defaultSweep)
+	cfg.SoftStop = cmp.Or(cfg.SoftStop, defaultStop)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
@@ -96,8 +101,8 @@ func New(cfg Config) (*Worker, error) {
 // riverConfig registers every kind: the leader discards kinds it does not know.
 func (w *Worker) riverConfig() *river.Config {
 	kinds := river.NewWorkers()
-	river.AddWorker(kinds, &ingest{cfg: w.cfg, metrics: w.metrics})
-	river.AddWorker(kinds, &sweep{uploads: w.cfg.Sweeper, log: w.log})
+	river.AddWorker(kinds, newIngest(w.cfg, w.metrics))
+	river.AddWorker(kinds, &sweep{cfg: w.cfg, log: w.log})
 	return &river.Config{
 		ID:                   w.cfg.ID,
 		Logger:               w.log,
@@ -107,13 +112,13 @@ func (w *Worker) riverConfig() *river.Config {
 		RescueStuckJobsAfter: rescueAfter,
 		FetchCooldown:        fetchCooldown,
 		FetchPollInterval:    fetchPoll,
-		SoftStopTimeout:      softStop,
-		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
-			func() (river.JobArgs, *river.InsertOpts) { return sweepArgs{}, nil }, nil)},
+		SoftStopTimeout:      w.cfg.SoftStop,
+		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(w.cfg.SweepEvery),
+			func() (river.JobArgs, *river.InsertOpts) { return sweepArgs{}, sweepOnce(w.cfg.SweepEvery) }, nil)},
 	}
 }
 
-// Run works until ctx ends, then lets running jobs end for 10 s and hands the
+// Run works until ctx ends, then lets running jobs end for SoftStop and hands the
 // others back to the queue. It returns nil after a clean stop.
 func (w *Worker) Run(ctx context.Context) error {
 	if err := w.client.Start(ctx); err != nil {
@@ -128,7 +133,7 @@ func (w *Worker) Run(ctx context.Context) error {
 // It is a goroutine of every worker and not a River job: River's slots may be
 // full, and its row of a dead worker stays running.
 func (w *Worker) recoverJobs(ctx context.Context) {
-	tick := time.NewTicker(recoverEvery)
+	tick := time.NewTicker(min(recoverMost, w.cfg.Jobs.LeaseExpiry()/6))
 	defer tick.Stop()
 	for {
 		ids, err := w.cfg.Jobs.Recover(ctx, recoverAtOnce)

@@ -69,7 +69,7 @@ func (c serveCmd) Run(ctx context.Context) error {
 	group.Go(func() error { return hub.Run(ctx) })
 	group.Go(func() error { return listen(ctx, log, "gateway", c.HTTPAddr, g.Handler()) })
 	if c.Work {
-		group.Go(func() error { return c.work(ctx, st) })
+		group.Go(func() error { return c.work(ctx, st, c.fleetSettings) })
 	}
 	return group.Wait()
 }

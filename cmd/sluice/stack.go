@@ -71,16 +71,33 @@ func (s uploadSettings) check() error {
 	return nil
 }
 
+// fleetSettings are of all workers together.
+type fleetSettings struct {
+	LeaseExpiry time.Duration `group:"Worker" default:"30s" env:"SLUICE_LEASE_EXPIRY" help:"How long a worker may be silent before another gets its job."`
+	SweepGrace  time.Duration `group:"Worker" default:"15m" env:"SLUICE_SWEEP_GRACE" help:"How long strays are kept before they are deleted; longer than a request to S3 lasts."`
+}
+
+func (s fleetSettings) check() error {
+	if s.LeaseExpiry < time.Second {
+		return errors.New("--lease-expiry (SLUICE_LEASE_EXPIRY): at least 1s")
+	}
+	if s.SweepGrace < time.Second {
+		return errors.New("--sweep-grace (SLUICE_SWEEP_GRACE): at least 1s")
+	}
+	return nil
+}
+
 // serverSettings are what the gateway and the worker have in common.
 type serverSettings struct {
 	databaseSettings
 	s3Settings
 	uploadSettings
+	fleetSettings
 	logSettings
 }
 
 func (s serverSettings) check() error {
-	return errors.Join(s.databaseSettings.check(), s.s3Settings.check(), s.uploadSettings.check())
+	return errors.Join(s.databaseSettings.check(), s.s3Settings.check(), s.uploadSettings.check(), s.fleetSettings.check())
 }
 
 // stack is what the gateway and the worker stand on.
@@ -115,12 +132,12 @@ func (s serverSettings) open(ctx context.Context, log *slog.Logger) (_ *stack, e
 	if err = s.openBucket(ctx, st); err != nil {
 		return nil, err
 	}
-	if st.jobs, err = job.New(job.Config{Pool: st.pool, Logger: log}); err != nil {
+	if st.jobs, err = job.New(job.Config{Pool: st.pool, Logger: log, LeaseExpiry: s.LeaseExpiry, SweepGrace: s.SweepGrace}); err != nil {
 		return nil, err
 	}
 	st.uploads, err = upload.New(upload.Config{
 		Pool: st.pool, Jobs: st.jobs, Bucket: st.bucket,
-		BufferBytes: int64(s.UploadBufferBytes), MaxBytes: int64(s.UploadMaxBytes), Expiry: s.UploadExpiry,
+		BufferBytes: int64(s.UploadBufferBytes), MaxBytes: int64(s.UploadMaxBytes), Expiry: s.UploadExpiry, SweepGrace: s.SweepGrace,
 		Logger: log, Registerer: st.registry,
 	})
 	if err != nil {

@@ -17,6 +17,9 @@ import (
 // readyTimeout bounds the whole of a worker's /readyz.
 const readyTimeout = 3 * time.Second
 
+// sweepEvery is how often strays are looked for, unless their grace is shorter.
+const sweepEvery = time.Minute
+
 // workerSettings say how much a worker does at once.
 type workerSettings struct {
 	WorkerConcurrency int `group:"Worker" default:"2" env:"SLUICE_WORKER_CONCURRENCY" help:"Jobs at once, 1 to 1000."`
@@ -30,9 +33,10 @@ func (s workerSettings) check() error {
 }
 
 // work runs a worker until ctx ends and its jobs are done or handed back.
-func (s workerSettings) work(ctx context.Context, st *stack) error {
+func (s workerSettings) work(ctx context.Context, st *stack, fleet fleetSettings) error {
 	w, err := worker.New(worker.Config{
 		Pool: st.pool, Jobs: st.jobs, Bucket: st.bucket, Sweeper: st.uploads,
+		SweepEvery:  min(fleet.SweepGrace, sweepEvery),
 		Concurrency: s.WorkerConcurrency, Logger: st.log, Registerer: st.registry,
 	})
 	if err != nil {
@@ -61,7 +65,7 @@ func (c workCmd) Run(ctx context.Context) error {
 	}
 	defer st.close()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return c.work(ctx, st) })
+	group.Go(func() error { return c.work(ctx, st, c.fleetSettings) })
 	if c.OpsAddr != "" {
 		group.Go(func() error { return listen(ctx, log, "ops", c.OpsAddr, st.ops()) })
 	}

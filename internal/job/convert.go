@@ -25,6 +25,7 @@ func jobOf(r db.ListJobsRow) Job {
 		SizeBytes: deref(r.Job.SizeBytes), CRC64: uint64(deref(r.Job.Crc64)), ReferenceDay: dayOf(r.Job.ReferenceDate),
 		ProcessedBytes: r.Job.ProcessedBytes, RowsAccepted: r.Job.RowsAccepted, RowsRejected: r.Job.RowsRejected,
 		Fence: r.Job.Fence, Worker: r.Job.Worker, Attempts: int(r.Job.Attempts), LeaseExpiresAt: utc(r.Job.LeaseExpiresAt),
+		WaitReason: r.Job.WaitReason, WaitUntil: utc(r.Job.WaitUntil), Deaths: int(r.Job.Deaths),
 		CanRetry:  r.Job.CanRetry,
 		CreatedAt: r.Job.CreatedAt.UTC(), UpdatedAt: r.Job.UpdatedAt.UTC(), StartedAt: utc(r.Job.StartedAt), CompletedAt: utc(r.Job.CompletedAt),
 	}

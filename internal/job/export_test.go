@@ -15,7 +15,7 @@ func (s *Store) StepTx(ctx context.Context, tx pgx.Tx, id string, to State) erro
 		case UploadComplete:
 			j.SizeBytes, j.Crc64, j.ReferenceDate = &size, &crc, dateOf(j.Clock)
 		case InProgress:
-			j.claim("test")
+			j.claim("test", s.expiry)
 		case Failed, Aborted:
 			j.fail(Error{Code: "test", Message: "Test."}, true)
 		}

@@ -45,6 +45,12 @@ type Job struct {
 	Attempts       int       // claims so far
 	LeaseExpiresAt time.Time // zero unless State is InProgress
 
+	// WaitReason is a clause that says why a queued job waits, "" when for its turn
+	// alone; WaitUntil is when it is tried again.
+	WaitReason string
+	WaitUntil  time.Time
+	Deaths     int // of workers that ran this job and no other
+
 	Error    *Error // nil unless State is Failed or Aborted
 	CanRetry bool   // whether a retry can help
 

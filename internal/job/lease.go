@@ -12,12 +12,15 @@ import (
 	"sluice/internal/job/db"
 )
 
-// A lease lives LeaseExpiry from its last renewal, by Postgres's clock. Workers
-// renew it every LeaseHeartbeat, so that two may be lost without harm.
-const (
-	LeaseHeartbeat = 10 * time.Second
-	LeaseExpiry    = 30 * time.Second
-)
+// defaultExpiry is Config.LeaseExpiry's default: renewed every 10 s.
+const defaultExpiry = 30 * time.Second
+
+// LeaseExpiry is how long a lease lives from its last renewal.
+func (s *Store) LeaseExpiry() time.Duration { return s.expiry }
+
+// LeaseHeartbeat is how often a worker renews a lease: two renewals may be lost
+// without harm.
+func (s *Store) LeaseHeartbeat() time.Duration { return s.expiry / 3 }
 
 // Lease is a worker's hold on a job, of Claim. Every change it asks for is done
 // only while its fence is the job's. It is never changed, so goroutines may
@@ -35,7 +38,7 @@ func (s *Store) Claim(ctx context.Context, args IngestArgs, worker string) (*Lea
 	err := s.InTx(ctx, func(tx pgx.Tx) error {
 		r, err := s.step(ctx, tx, change{
 			id: args.JobID, to: InProgress, held: &Lease{Fence: args.Fence},
-			edit: func(j *row) { j.claim(worker) },
+			edit: func(j *row) { j.claim(worker, s.expiry) },
 		})
 		if err != nil {
 			return err
@@ -49,10 +52,10 @@ func (s *Store) Claim(ctx context.Context, args IngestArgs, worker string) (*Lea
 	return &Lease{JobID: j.ID, Tenant: j.Tenant, Fence: j.Fence}, j, nil
 }
 
-// Extend renews the lease for LeaseExpiry from now. It returns ErrLostLease when
+// Extend renews the lease, from now on. It returns ErrLostLease when
 // somebody else has the job or it is cancelled: the worker stops then.
 func (s *Store) Extend(ctx context.Context, l *Lease) error {
-	n, err := s.q.ExtendLease(ctx, db.ExtendLeaseParams{ID: l.JobID, Fence: l.Fence, Seconds: LeaseExpiry.Seconds()})
+	n, err := s.q.ExtendLease(ctx, db.ExtendLeaseParams{ID: l.JobID, Fence: l.Fence, Seconds: s.expiry.Seconds()})
 	if err == nil && n == 0 {
 		err = ErrLostLease
 	}
@@ -112,21 +115,22 @@ func (s *Store) Fail(ctx context.Context, l *Lease, e Error, canRetry bool, r *R
 }
 
 // Release gives the job back: to UploadComplete, with a new River job that is
-// due after that time. reason goes to the log, not to the user.
+// due after that time. reason, a clause, is what its user is told while it waits.
 func (s *Store) Release(ctx context.Context, l *Lease, reason string, after time.Duration) error {
-	err := s.InTx(ctx, func(tx pgx.Tx) error {
-		_, err := s.step(ctx, tx, change{id: l.JobID, from: InProgress, to: UploadComplete, held: l, delay: after})
-		return err
+	return s.InTx(ctx, func(tx pgx.Tx) error {
+		_, err := s.step(ctx, tx, change{id: l.JobID, from: InProgress, to: UploadComplete, held: l, delay: after, edit: func(j *row) {
+			j.wait(reason, after)
+		}})
+		if err != nil {
+			return err
+		}
+		return s.keepStray(ctx, tx, l.Tenant, l.JobID)
 	})
-	if err == nil {
-		s.log.InfoContext(ctx, "job released", slog.String("job_id", l.JobID), slog.String("reason", reason))
-	}
-	return err
 }
 
 // Recover finds up to limit jobs that nobody works on although somebody should,
 // and enqueues them anew: those whose lease expired, and queued ones whose River
-// job has ended, is gone, or was fetched a LeaseExpiry ago and never claimed.
+// job has ended, is gone, or was fetched a lease's life ago and never claimed.
 // Workers may call it at once. It returns the ids it enqueued, also with an
 // error.
 func (s *Store) Recover(ctx context.Context, limit int) (ids []string, err error) {
@@ -148,11 +152,10 @@ func (s *Store) Recover(ctx context.Context, limit int) (ids []string, err error
 // that another worker is not recovering.
 func (s *Store) recoverOne(ctx context.Context) (id string, err error) {
 	err = s.InTx(ctx, func(tx pgx.Tx) error {
-		if id, err = s.q.WithTx(tx).LockStranded(ctx, LeaseExpiry.Seconds()); err != nil {
+		if id, err = s.q.WithTx(tx).LockStranded(ctx, s.expiry.Seconds()); err != nil {
 			return fmt.Errorf("find stranded job: %w", err)
 		}
-		_, err = s.step(ctx, tx, change{id: id, to: UploadComplete})
-		return err
+		return s.recoverTx(ctx, tx, id)
 	})
 	return id, err
 }

@@ -82,6 +82,7 @@ func (j *row) enter(to State) {
 	j.UpdatedAt = j.Clock
 	j.Stage, j.LeaseExpiresAt, j.CompletedAt = nil, nil, nil
 	j.ErrorCode, j.ErrorMessage, j.CanRetry = nil, nil, false
+	j.Solitary, j.WaitReason, j.WaitUntil = false, "", nil
 	if to == UploadComplete || to == InProgress {
 		j.ProcessedBytes, j.RowsAccepted, j.RowsRejected = 0, 0, 0
 	}
@@ -90,9 +91,9 @@ func (j *row) enter(to State) {
 	}
 }
 
-// claim makes the row one that worker holds from now on.
-func (j *row) claim(worker string) {
-	stage, expires := string(Parsing), j.Clock.Add(LeaseExpiry)
+// claim makes the row one that worker holds until the lease expires.
+func (j *row) claim(worker string, expiry time.Duration) {
+	stage, expires := string(Parsing), j.Clock.Add(expiry)
 	j.Stage, j.LeaseExpiresAt = &stage, &expires
 	j.StartedAt = &j.Clock
 	j.Worker = worker
@@ -126,6 +127,11 @@ func (j *row) saved() db.SaveJobParams {
 		ProcessedBytes: j.ProcessedBytes,
 		RowsAccepted:   j.RowsAccepted,
 		RowsRejected:   j.RowsRejected,
+		Alone:          j.Alone,
+		Solitary:       j.Solitary,
+		Deaths:         j.Deaths,
+		WaitReason:     j.WaitReason,
+		WaitUntil:      j.WaitUntil,
 		ErrorCode:      j.ErrorCode,
 		ErrorMessage:   j.ErrorMessage,
 		CanRetry:       j.CanRetry,

@@ -1,10 +1,12 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -25,6 +27,12 @@ const codeAborted = "aborted"
 type Config struct {
 	Pool   *pgxpool.Pool // of a migrated database; stays the caller's to close
 	Logger *slog.Logger  // gets an Info for every change of state; nil: none
+	// LeaseExpiry is how long a lease lives from its last renewal, by Postgres's
+	// clock; 0 means 30 s. Workers renew theirs three times as often.
+	LeaseExpiry time.Duration
+	// SweepGrace is how long after an attempt was lost what it may have written is
+	// looked for; 0 means 15 minutes. It must be longer than a request to S3 lasts.
+	SweepGrace time.Duration
 }
 
 // Store keeps jobs in Postgres. Any number of goroutines may share it.
@@ -36,6 +44,8 @@ type Store struct {
 	q     *db.Queries
 	river *river.Client[pgx.Tx]
 	log   *slog.Logger
+
+	expiry, grace time.Duration
 }
 
 // New returns a Store. Its River client only inserts: it works nothing and has
@@ -44,6 +54,11 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Pool == nil {
 		return nil, errors.New("job: Config.Pool is missing")
 	}
+	if cfg.LeaseExpiry < 0 || cfg.SweepGrace < 0 {
+		return nil, errors.New("job: LeaseExpiry and SweepGrace must not be negative")
+	}
+	cfg.LeaseExpiry = cmp.Or(cfg.LeaseExpiry, defaultExpiry)
+	cfg.SweepGrace = cmp.Or(cfg.SweepGrace, defaultGrace)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -56,7 +71,7 @@ func New(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make river client: %w", err)
 	}
-	return &Store{pool: cfg.Pool, q: db.New(cfg.Pool), river: rc, log: cfg.Logger}, nil
+	return &Store{pool: cfg.Pool, q: db.New(cfg.Pool), river: rc, log: cfg.Logger, expiry: cfg.LeaseExpiry, grace: cfg.SweepGrace}, nil
 }
 
 // InTx calls fn with a new transaction, commits it when fn returns nil and rolls
@@ -101,8 +116,11 @@ func (s *Store) EnqueueTx(ctx context.Context, tx pgx.Tx, id string, sizeBytes i
 // upload checks that in the same transaction. A worker that holds the job has
 // lost it.
 func (s *Store) AbortTx(ctx context.Context, tx pgx.Tx, id, detail string) error {
-	_, err := s.step(ctx, tx, change{id: id, to: Aborted, edit: func(j *row) {
+	j, err := s.step(ctx, tx, change{id: id, to: Aborted, edit: func(j *row) {
 		j.fail(Error{Code: codeAborted, Message: detail}, j.SizeBytes != nil)
 	}})
-	return err
+	if err != nil || j.Attempts == 0 {
+		return err
+	}
+	return s.keepStray(ctx, tx, j.Tenant, id)
 }

@@ -9,6 +9,23 @@ import (
 	"context"
 )
 
+const beginAlone = `-- name: BeginAlone :execrows
+UPDATE jobs SET solitary = true WHERE id = $1 AND fence = $2 AND state = 'IN_PROGRESS'
+`
+
+type BeginAloneParams struct {
+	ID    string
+	Fence int64
+}
+
+func (q *Queries) BeginAlone(ctx context.Context, arg BeginAloneParams) (int64, error) {
+	result, err := q.db.Exec(ctx, beginAlone, arg.ID, arg.Fence)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const extendLease = `-- name: ExtendLease :execrows
 UPDATE jobs SET lease_expires_at = clock_timestamp() + make_interval(secs => $1::float8)
 WHERE id = $2 AND fence = $3 AND state = 'IN_PROGRESS'

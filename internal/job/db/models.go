@@ -40,6 +40,11 @@ type Job struct {
 	UpdatedAt         time.Time
 	StartedAt         *time.Time
 	CompletedAt       *time.Time
+	Alone             bool
+	Solitary          bool
+	Deaths            int32
+	WaitReason        string
+	WaitUntil         *time.Time
 }
 
 type Result struct {
@@ -69,4 +74,10 @@ type Result struct {
 	RejectsEtag           string
 	RejectsSizeBytes      int64
 	RejectsCrc64          int64
+}
+
+type Stray struct {
+	JobID   string
+	Tenant  string
+	SweepAt time.Time
 }

@@ -126,8 +126,8 @@ func (q *Queries) InsertResult(ctx context.Context, arg InsertResultParams) erro
 }
 
 const lockJob = `-- name: LockJob :one
-WITH locked AS MATERIALIZED (SELECT id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at FROM jobs WHERE id = $1 FOR NO KEY UPDATE)
-SELECT id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, clock_timestamp()::timestamptz AS clock FROM locked
+WITH locked AS MATERIALIZED (SELECT id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until FROM jobs WHERE id = $1 FOR NO KEY UPDATE)
+SELECT id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, clock_timestamp()::timestamptz AS clock FROM locked
 `
 
 type LockJobRow struct {
@@ -160,6 +160,11 @@ type LockJobRow struct {
 	UpdatedAt         time.Time
 	StartedAt         *time.Time
 	CompletedAt       *time.Time
+	Alone             bool
+	Solitary          bool
+	Deaths            int32
+	WaitReason        string
+	WaitUntil         *time.Time
 	Clock             time.Time
 }
 
@@ -197,6 +202,11 @@ func (q *Queries) LockJob(ctx context.Context, id string) (LockJobRow, error) {
 		&i.UpdatedAt,
 		&i.StartedAt,
 		&i.CompletedAt,
+		&i.Alone,
+		&i.Solitary,
+		&i.Deaths,
+		&i.WaitReason,
+		&i.WaitUntil,
 		&i.Clock,
 	)
 	return i, err
@@ -208,10 +218,11 @@ WITH saved AS (
     state = $1, stage = $2, version = $3, size_bytes = $4, crc64 = $5, reference_date = $6,
     fence = $7, river_job_id = $8, lease_expires_at = $9, worker = $10, attempts = $11,
     processed_bytes = $12, rows_accepted = $13, rows_rejected = $14,
-    error_code = $15, error_message = $16, can_retry = $17,
-    updated_at = $18, started_at = $19, completed_at = $20
-  WHERE id = $21
-  RETURNING id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at),
+    alone = $15, solitary = $16, deaths = $17, wait_reason = $18, wait_until = $19,
+    error_code = $20, error_message = $21, can_retry = $22,
+    updated_at = $23, started_at = $24, completed_at = $25
+  WHERE id = $26
+  RETURNING id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until),
 kept AS (
   INSERT INTO steps (job_id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, at)
   SELECT id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, updated_at FROM saved)
@@ -233,6 +244,11 @@ type SaveJobParams struct {
 	ProcessedBytes int64
 	RowsAccepted   int64
 	RowsRejected   int64
+	Alone          bool
+	Solitary       bool
+	Deaths         int32
+	WaitReason     string
+	WaitUntil      *time.Time
 	ErrorCode      *string
 	ErrorMessage   *string
 	CanRetry       bool
@@ -259,6 +275,11 @@ func (q *Queries) SaveJob(ctx context.Context, arg SaveJobParams) error {
 		arg.ProcessedBytes,
 		arg.RowsAccepted,
 		arg.RowsRejected,
+		arg.Alone,
+		arg.Solitary,
+		arg.Deaths,
+		arg.WaitReason,
+		arg.WaitUntil,
 		arg.ErrorCode,
 		arg.ErrorMessage,
 		arg.CanRetry,

@@ -29,3 +29,6 @@ SELECT jobs.id FROM jobs JOIN stranded ON stranded.id = jobs.id AND stranded.fen
 WHERE jobs.lease_expires_at IS NULL OR jobs.lease_expires_at < clock_timestamp()
 ORDER BY jobs.id LIMIT 1
 FOR NO KEY UPDATE OF jobs SKIP LOCKED;
+
+-- name: BeginAlone :execrows
+UPDATE jobs SET solitary = true WHERE id = @id AND fence = @fence AND state = 'IN_PROGRESS';

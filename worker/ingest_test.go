@@ -1,0 +1,459 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sluice/internal/aggregate"
+	"sluice/internal/blob"
+	"sluice/internal/job"
+	"sluice/worker"
+)
+
+func TestFileToOffers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.file(csv...)
+	w.start()
+	j := w.ends(id)
+	if j.State != job.JobComplete || j.RowsAccepted != 4 || j.RowsRejected != 1 || j.Attempts != 1 || j.ProcessedBytes != j.SizeBytes {
+		t.Fatalf("job = %+v, error %v", j, j.Error)
+	}
+	if got := w.offers(id); !slices.Equal(got, []string{"A", "B"}) {
+		t.Errorf("decisions for %q", got)
+	}
+	o := blob.Object(j.Result.Aggregates)
+	file, err := aggregate.Open(w.bucket.ReaderAt(t.Context(), o), o.SizeBytes)
+	w.must(err)
+	rows, err := file.Page(nil, nil, 10)
+	w.must(err)
+	if len(rows) != 3 || rows[0].AccountID != "A" || rows[0].Count != 2 || rows[0].Total.String() != "750" {
+		t.Errorf("aggregates = %+v", rows)
+	}
+	if got := w.read(j.Result.Rejects); strings.Count(got, "\n") != 2 || !strings.Contains(got, "someday") {
+		t.Errorf("rejects = %q", got)
+	}
+	if keys := w.results(id); len(keys) != 2 {
+		t.Errorf("objects %q", keys)
+	}
+}
+
+func (w *world) read(o job.Object) string {
+	w.Helper()
+	in := w.bucket.Open(w.Context(), blob.Object(o))
+	defer in.Close()
+	body, err := io.ReadAll(in)
+	w.must(err)
+	return string(body)
+}
+
+// A file's own fault ends its job, with the rejects that say why.
+func TestFileFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start()
+	for name, c := range map[string]struct {
+		file, code string
+		rejects    bool
+	}{
+		"empty":          {"", "empty_file", false},
+		"no column":      {"a,b\n1,2\n", "missing_column", false},
+		"no row is good": {"account_id,date,amount\nA,someday,1\nB,never,1\n", "no_valid_rows", true},
+	} {
+		id := w.file(slices.DeleteFunc([]string{c.file}, func(s string) bool { return s == "" })...)
+		j := w.ends(id)
+		if j.State != job.Failed || j.Error.Code != c.code {
+			t.Errorf("%s: %s, %v", name, j.State, j.Error)
+			continue
+		}
+		if (j.Result != nil && j.Result.Rejects.Key != "") != c.rejects {
+			t.Errorf("%s: result %+v", name, j.Result)
+		}
+		if keys := w.results(id); len(keys) > 0 != c.rejects {
+			t.Errorf("%s: objects %q", name, keys)
+		}
+	}
+	if n := w.count("offers"); n != 0 {
+		t.Errorf("%d offers", n)
+	}
+}
+
+// A stored object that is not what was recorded fails the job; nothing is taken
+// from it.
+func TestSourceChanges(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(w *world, key string){
+		"overwritten": func(w *world, key string) {
+			_, err := w.bucket.Put(w.Context(), key, []byte(strings.Repeat("9", len(csv[1]))))
+			w.must(err)
+		},
+		"deleted": func(w *world, key string) { w.must(w.bucket.Delete(w.Context(), key)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			id := w.file(csv...)
+			g := w.gate(partKey(id, 1))
+			w.start()
+			<-g.reached
+			change(w, partKey(id, 1))
+			close(g.opened)
+			j := w.ends(id)
+			if j.State != job.Failed || j.Error.Code != "source_changed" || w.count("offers") != 0 {
+				t.Errorf("%s, %v, %d offers", j.State, j.Error, w.count("offers"))
+			}
+		})
+	}
+}
+
+// An attempt whose job another worker has by now changes nothing, and what it
+// wrote is swept.
+func TestLostLeaseChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.file(csv...)
+	g := w.gate(partKey(id, 1))
+	stop := w.start()
+	<-g.reached
+	lost := w.get(id)
+	// What recovery does once the lease is over, and another worker's claim.
+	w.exec(`UPDATE jobs SET lease_expires_at = now() - interval '1 s' WHERE id = $1`, id)
+	if ids, err := w.jobs.Recover(t.Context(), 1); err != nil || len(ids) != 1 {
+		t.Skipf("the worker's own recovery or heartbeat was faster: %v, %v", ids, err)
+	}
+	other, _, err := w.jobs.Claim(t.Context(), job.IngestArgs{JobID: id, Fence: lost.Fence + 1}, "another")
+	if err != nil {
+		t.Skipf("the worker claimed the recovered job first: %v", err)
+	}
+	close(g.opened)
+	w.eventually("the attempt's end", func() bool {
+		return w.count(`river_job WHERE kind = 'ingest' AND state = 'completed'`) >= 1
+	})
+	j := w.get(id)
+	if j.Fence != other.Fence || j.State != job.InProgress || w.count("offers") != 0 || j.RowsAccepted != 0 {
+		t.Errorf("after the lost attempt: %+v, %d offers", j, w.count("offers"))
+	}
+	stop()
+	if _, err := w.bucket.Put(t.Context(), job.ResultPrefix(tenant, id)+"2/aggregates.parquet", []byte("left")); err != nil {
+		t.Fatal(err)
+	}
+	w.must(w.jobs.Fail(t.Context(), other, job.Error{Code: "c", Message: "m"}, false, nil))
+	w.start()
+	w.eventually("the sweep", func() bool { return len(w.results(id)) == 0 })
+}
+
+// Sweeping keeps what a result names, and what the running attempt writes.
+func TestSweepKeepsWhatIsInUse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.file(csv...)
+	stop := w.start()
+	j := w.ends(id)
+	named := w.results(id)
+	left := job.ResultPrefix(tenant, id) + "1/aggregates.parquet"
+	_, err := w.bucket.Put(t.Context(), left, []byte("left"))
+	w.must(err)
+	stop()
+	w.exec(`INSERT INTO strays VALUES ($1, $2, now())`, id, tenant)
+	w.start()
+	w.eventually("the sweep", func() bool { return w.count("strays") == 0 })
+	if got := w.results(id); !slices.Equal(got, named) || len(named) != 2 {
+		t.Errorf("swept to %q, want the two of %+v", got, j.Result)
+	}
+}
+
+// A worker that is told to stop hands its job back at once, and says so.
+func TestReleaseOnShutdown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.file(csv...)
+	g := w.gate(partKey(id, 1))
+	stop := w.start()
+	<-g.reached
+	stop()
+	j := w.get(id)
+	if j.State != job.UploadComplete || !strings.Contains(j.WaitReason, "stopped") || !j.WaitUntil.IsZero() {
+		t.Fatalf("after the stop: %s, waits because %q until %v", j.State, j.WaitReason, j.WaitUntil)
+	}
+	close(g.opened)
+	w.start()
+	if j := w.ends(id); j.State != job.JobComplete || j.Attempts != 2 || j.Deaths != 0 {
+		t.Errorf("%s after %d attempts, %d deaths", j.State, j.Attempts, j.Deaths)
+	}
+}
+
+// A store that does not answer costs the job nothing but time, and its user is
+// told for what it waits.
+func TestStoreAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.file(csv...)
+	away := func(rw http.ResponseWriter, _ *http.Request) bool {
+		http.Error(rw, "away", http.StatusForbidden) // which the SDK does not repeat
+		return true
+	}
+	w.onS3.Store(&away)
+	w.start()
+	j := w.await(id, "a wait", func(j job.Job) bool { return j.WaitReason != "" })
+	if j.State != job.UploadComplete || !strings.Contains(j.WaitReason, "object store") || !j.WaitUntil.After(j.UpdatedAt) {
+		t.Errorf("%s, waits because %q until %v", j.State, j.WaitReason, j.WaitUntil)
+	}
+	w.onS3.Store(nil)
+	if j := w.ends(id); j.State != job.JobComplete || j.WaitReason != "" || j.Deaths != 0 {
+		t.Errorf("%s, %v, waits because %q", j.State, j.Error, j.WaitReason)
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	want := []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second}
+	for i, d := range want {
+		if got := worker.Backoff(i + 1); got != d {
+			t.Errorf("after %d attempts %v, want %v", i+1, got, d)
+		}
+	}
+	for _, attempts := range []int{9, 100, 1 << 30} {
+		if got := worker.Backoff(attempts); got != 5*time.Minute {
+			t.Errorf("after %d attempts %v, want 5 minutes", attempts, got)
+		}
+	}
+}
+
+// Progress is shown while a job runs: rows, and bytes, as read so far.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var first strings.Builder
+	first.WriteString("account_id,date,amount\n")
+	const rows = 400_000
+	for range rows {
+		first.WriteString("A,2024-01-01,1.00\n")
+	}
+	id := w.file(first.String(), "B,2024-01-01,1.00\n")
+	g := w.gate(partKey(id, 1))
+	w.start()
+	<-g.reached
+	j := w.await(id, "progress", func(j job.Job) bool { return j.ProcessedBytes > 0 })
+	if j.State != job.InProgress || j.Stage != job.Parsing || j.RowsAccepted == 0 || j.RowsAccepted > rows || j.ProcessedBytes > j.SizeBytes {
+		t.Errorf("progress = %s, %s, %d rows, %d bytes", j.State, j.Stage, j.RowsAccepted, j.ProcessedBytes)
+	}
+	close(g.opened)
+	w.ends(id)
+}
+
+// tracer makes a COPY panic in the worker's goroutine.
+type tracer struct{ left atomic.Int64 }
+
+func (*tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+func (*tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+func (p *tracer) TraceCopyFromStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceCopyFromStartData) context.Context {
+	if p.left.Add(-1) >= 0 {
+		panic("as asked")
+	}
+	return ctx
+}
+func (*tracer) TraceCopyFromEnd(context.Context, *pgx.Conn, pgx.TraceCopyFromEndData) {}
+
+// A panic is a death. The first is not held against the file, for it may have
+// been a neighbour's; after three alone the job is given up.
+func TestPanics(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		panics, attempts, deaths int
+		state                    job.State
+	}{
+		"once":    {1, 2, 0, job.JobComplete},
+		"thrice":  {3, 4, 2, job.JobComplete},
+		"for all": {99, 4, 3, job.Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var p tracer
+			p.left.Store(int64(c.panics))
+			w := newWorld(t, func(cfg *pgxpool.Config) { cfg.ConnConfig.Tracer = &p })
+			id := w.file(csv...)
+			w.start()
+			j := w.ends(id)
+			if j.State != c.state || j.Attempts != c.attempts || j.Deaths != c.deaths {
+				t.Errorf("%s after %d attempts, %d deaths; want %+v", j.State, j.Attempts, j.Deaths, c)
+			}
+			if j.State == job.Failed && j.Error.Code != "poison" {
+				t.Errorf("failed for %v", j.Error)
+			}
+		})
+	}
+}
+
+// A job that must be alone waits for its neighbours, and no other begins beside it.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	alone := w.file(csv...)
+	l, _, err := w.jobs.Claim(t.Context(), job.IngestArgs{JobID: alone, Fence: w.get(alone).Fence}, "one that dies")
+	w.must(err)
+	w.must(w.jobs.Died(t.Context(), l))
+	g := w.gate(partKey(alone, 1))
+	w.start(func(c *worker.Config) { c.Concurrency = 3 })
+	<-g.reached
+	neighbour := w.file(csv...)
+	w.eventually("the neighbour to be fetched", func() bool {
+		return w.count(`river_job WHERE state = 'running' AND args->>'job_id' = $1`, neighbour) == 1
+	})
+	if j := w.get(neighbour); j.Attempts != 0 {
+		t.Errorf("the neighbour was begun: %+v", j)
+	}
+	close(g.opened)
+	for _, id := range []string{alone, neighbour} {
+		if j := w.ends(id); j.State != job.JobComplete {
+			t.Errorf("%s, %v", j.State, j.Error)
+		}
+	}
+}
+
+// cutter breaks a connection behind a commit that Postgres has done, so that
+// its client does not learn of it.
+type cutter struct {
+	net.Conn
+	armed *atomic.Bool
+	cut   bool
+}
+
+func (c *cutter) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), "commit\x00") && c.armed.CompareAndSwap(true, false) {
+		c.cut = true
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *cutter) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.cut && n > 0 {
+		c.Conn.Close()
+		return 0, errors.New("cut as asked")
+	}
+	return n, err
+}
+
+// TestCommitWithoutAnswer: the transaction that completes the job is done, but
+// its worker does not hear so. What the result names must stay.
+func TestCommitWithoutAnswer(t *testing.T) {
+	t.Parallel()
+	var copied, armed atomic.Bool
+	w := newWorld(t, func(cfg *pgxpool.Config) {
+		dial := cfg.ConnConfig.DialFunc
+		cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := dial(ctx, network, addr)
+			return &cutter{Conn: c, armed: &armed}, err
+		}
+		cfg.ConnConfig.Tracer = &copies{begun: func() {
+			if copied.CompareAndSwap(false, true) {
+				armed.Store(true)
+			}
+		}}
+	})
+	id := w.file(csv...)
+	// One at a time, so that the commit behind the copy is the job's own.
+	w.start(func(c *worker.Config) { c.Concurrency = 1 })
+	j := w.ends(id)
+	w.eventually("the attempt's end", func() bool {
+		return w.count(`river_job WHERE kind = 'ingest' AND state NOT IN ('running', 'available')`) == 1
+	})
+	if armed.Load() || !copied.Load() {
+		t.Fatal("no commit was cut")
+	}
+	if keys := w.results(id); j.State != job.JobComplete || len(keys) != 2 {
+		t.Errorf("%s with objects %q, want both that the result names", j.State, keys)
+	}
+}
+
+type copies struct {
+	tracer
+	begun func()
+}
+
+func (c *copies) TraceCopyFromStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceCopyFromStartData) context.Context {
+	c.begun()
+	return ctx
+}
+
+// Args that a newer build wrote wait for a newer worker.
+func TestNewerArgs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.file(csv...)
+	w.exec(`UPDATE river_job SET args = jsonb_set(args, '{version}', '99') WHERE args->>'job_id' = $1`, id)
+	stop := w.start()
+	w.eventually("the job to be put off", func() bool {
+		return w.count(`river_job WHERE args->>'job_id' = $1 AND state = 'scheduled'`, id) == 1
+	})
+	if j := w.get(id); j.State != job.UploadComplete || j.Attempts != 0 {
+		t.Errorf("%s after %d attempts", j.State, j.Attempts)
+	}
+	stop()
+	w.exec(`UPDATE river_job SET args = jsonb_set(args, '{version}', '1'), scheduled_at = now() WHERE args->>'job_id' = $1`, id)
+	w.start()
+	if j := w.ends(id); j.State != job.JobComplete {
+		t.Errorf("%s, %v", j.State, j.Error)
+	}
+}
+
+// A kind of a newer build that announces a job cannot lose it either: River
+// discards what it does not know, and the job is enqueued anew.
+func TestNewerKind(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.file(csv...)
+	w.exec(`UPDATE river_job SET kind = 'ingest-of-tomorrow' WHERE args->>'job_id' = $1`, id)
+	w.start()
+	if j := w.ends(id); j.State != job.JobComplete {
+		t.Errorf("%s, %v", j.State, j.Error)
+	}
+}
+
+// River must never act before a lease does: each kind has a time-out, and
+// rescue comes behind all of them.
+func TestRiverActsLast(t *testing.T) {
+	t.Parallel()
+	kinds := worker.Timeouts()
+	for kind, timeout := range kinds {
+		if timeout <= 0 || timeout >= worker.Rescue {
+			t.Errorf("%s: time-out %v, rescue after %v", kind, timeout, worker.Rescue)
+		}
+	}
+	if kinds["ingest"] < 24*time.Hour {
+		t.Errorf("a job may last %v, want a day", kinds["ingest"])
+	}
+	registered := 0
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(name, "_test.go") {
+			registered += len(regexp.MustCompile(`river\.AddWorker\(`).FindAll(source, -1))
+		}
+	}
+	if registered != len(kinds) {
+		t.Errorf("%d kinds are registered, and the time-outs of %d looked at", registered, len(kinds))
+	}
+}
