@@ -22,32 +22,18 @@ const (
 // CopyOffersTx writes the offers that next returns, until it returns false or an
 // error, by COPY in the caller's transaction, and returns how many there were.
 // next gives them in ascending order of account id (by bytes) and day, each pair
-// once. They can be read once CompleteTx under the same lease is committed.
+// once; it is called in another goroutine, and not after CopyOffersTx has
+// returned. Memory does not grow with the offers. They can be read once CompleteTx under the same lease is committed.
 func (s *Store) CopyOffersTx(ctx context.Context, tx pgx.Tx, l *Lease, next func() (Offer, bool, error)) (int64, error) {
-	columns := []string{
-		"tenant", "job_id", "fence", "account_id", "date", "as_of", "amount_minor", "transaction_count", "credit_score", "months",
-		"composite_ppm", "volume_ppm", "ratio_ppm", "consistency_ppm", "approved", "risk_level", "reason_codes",
-	}
-	values := make([]any, len(columns)) // pgx is done with it before it asks for the next
-	var cause error                     // pgx keeps but the text of it
-	rows := pgx.CopyFromFunc(func() ([]any, error) {
-		o, ok, err := next()
-		if err != nil || !ok {
-			cause = err
-			return nil, err
-		}
-		return append(values[:0],
-			l.Tenant, l.JobID, l.Fence, o.AccountID, offerDate(o.Day), date(o.AsOfDay), o.AmountMinor, o.TransactionCount, o.CreditScore, o.Months,
-			o.CompositePPM, o.VolumePPM, o.RatioPPM, o.ConsistencyPPM, o.Approved, o.RiskLevel, o.reasons()), nil
-	})
-	n, err := tx.CopyFrom(ctx, pgx.Identifier{"offers"}, columns, rows)
-	if cause != nil {
-		err = cause
+	c := newOfferCopy(l, next)
+	tag, err := tx.Conn().PgConn().CopyFrom(ctx, c, offersCopySQL)
+	if cause := c.close(); cause != nil {
+		err = cause // of which the server keeps but the text
 	}
 	if err != nil {
-		return n, fmt.Errorf("copy offers of job %s: %w", l.JobID, err)
+		return tag.RowsAffected(), fmt.Errorf("copy offers of job %s: %w", l.JobID, err)
 	}
-	return n, nil
+	return tag.RowsAffected(), nil
 }
 
 // Offers returns one page of a job's offers in ascending order of account id (by
@@ -159,14 +145,6 @@ func (d Decision) approved() []bool {
 		return []bool{false}
 	}
 	return []bool{true}
-}
-
-// reasons returns the codes, never nil: the column has no NULLs.
-func (o Offer) reasons() []string {
-	if o.ReasonCodes == nil {
-		return []string{}
-	}
-	return o.ReasonCodes
 }
 
 // offerDate returns the date under which an offer is filed: infinity for NoDay,
