@@ -1,21 +1,21 @@
 package parser
 
-import (
-	"bytes"
-	"encoding/binary"
-	"math/bits"
-)
+import "bytes"
 
-// fields are those of one record, as places in its bytes.
+// fields are those of one record, as places in its bytes: either taken off an
+// index, in which all is well, or split one by one.
 type fields struct {
 	delimiter byte
-	pattern   uint64 // delimiter in each byte
-	text      []byte // the record; owned by the scanner's buffer
-	spans     []span // at most maxFields
-	count     int    // all fields, those past maxFields too
-	widest    int    // bytes of the widest field as written
-	bare      bool   // a quote where none may be
-	open      int    // where the quote is that is still open at the end; -1 = none
+	text      []byte   // owned by the scanner's buffer; never changed
+	from      int      // where the record begins in text, with ends
+	ends      []uint32 // as index has them; nil where spans are to be used
+	spans     []span   // at most maxFields
+	count     int      // all fields, those past maxFields too
+	widest    int      // bytes of the widest field as written
+	bare      bool     // a quote where none may be
+	open      int      // where the quote is that is still open at the end; -1 = none
+
+	unquoted []byte // values that had doubled quotes; valid until forget
 }
 
 // span is text[lo:hi] without the quotes around it.
@@ -25,19 +25,14 @@ type span struct {
 	bare    bool // holds a quote where none may be
 }
 
-const (
-	everyByte = 0x0101010101010101
-	highBits  = 0x80 * everyByte
-	lowBits   = highBits - everyByte
-)
-
-func newFields(delimiter byte) fields {
-	return fields{delimiter: delimiter, pattern: everyByte * uint64(delimiter)}
+func (f *fields) reset(text []byte) {
+	f.text, f.ends, f.spans, f.count = text, nil, f.spans[:0], 0
+	f.widest, f.bare, f.open = 0, false, -1
 }
 
-func (f *fields) reset(text []byte) {
-	f.text, f.spans, f.count = text, f.spans[:0], 0
-	f.widest, f.bare, f.open = 0, false, -1
+// take makes f the fields of a record that is indexed.
+func (f *fields) take(text []byte, from int, ends []uint32) {
+	f.text, f.from, f.ends, f.count = text, from, ends, len(ends)
 }
 
 // fault is what is wrong with the record as a whole.
@@ -51,34 +46,6 @@ func (f *fields) fault() Reason {
 	return ""
 }
 
-// split cuts a line that holds no quote, eight bytes at a time.
-func (f *fields) split(line []byte) {
-	f.reset(line)
-	spans, lo, i := f.spans, 0, 0
-	for ; i+8 <= len(line) && len(spans) < maxFields-8; i += 8 {
-		x := binary.LittleEndian.Uint64(line[i:]) ^ f.pattern
-		// Exact for every byte: the high bit of each that is zero.
-		zero := ^((x&lowBits + lowBits) | x) & highBits
-		for ; zero != 0; zero &= zero - 1 {
-			at := i + bits.TrailingZeros64(zero)>>3
-			spans = append(spans, span{lo: int32(lo), hi: int32(at)})
-			lo = at + 1
-		}
-	}
-	f.spans, f.count = spans, len(spans)
-	for ; i <= len(line); i++ {
-		if i == len(line) || line[i] == f.delimiter {
-			f.add(span{lo: int32(lo), hi: int32(i)}, i-lo)
-			lo = i + 1
-		}
-	}
-	if len(line) > maxFieldBytes {
-		for _, s := range f.spans {
-			f.widest = max(f.widest, int(s.hi-s.lo))
-		}
-	}
-}
-
 // add takes a field of so many bytes as written.
 func (f *fields) add(s span, width int) {
 	f.count++
@@ -88,9 +55,9 @@ func (f *fields) add(s span, width int) {
 	}
 }
 
-// splitQuoted cuts the record that b begins with, quotes and all. n is its
+// split cuts the record that b begins with, quotes and all. n is its
 // length with its line end; whole is false when b ends before that.
-func (f *fields) splitQuoted(b []byte) (n int, whole bool) {
+func (f *fields) split(b []byte) (n int, whole bool) {
 	f.reset(b)
 	for i := 0; ; i++ {
 		if i < len(b) && b[i] == '"' {
@@ -154,25 +121,49 @@ func (f *fields) addBare(b []byte, lo, from int) int {
 	return i
 }
 
-// value returns field i. Doubled quotes are made single in place, so it costs
-// no memory and the record is no longer what was read.
+// value returns field i, which is below count and maxFields. It is valid until
+// the scanner's next fill.
 func (f *fields) value(i int) []byte {
-	s := &f.spans[i]
-	if s.doubled {
-		s.hi, s.doubled = s.lo+int32(undouble(f.text[s.lo:s.hi])), false
+	if f.ends == nil {
+		s := f.spans[i]
+		return f.single(f.text[s.lo:s.hi], s.doubled)
 	}
-	return f.text[s.lo:s.hi]
+	lo, hi := f.from, int(f.ends[i]>>1)
+	if i > 0 {
+		lo = int(f.ends[i-1]>>1) + 1
+	}
+	if i == len(f.ends)-1 && hi > lo && f.text[hi-1] == '\r' {
+		hi--
+	}
+	v := f.text[lo:hi]
+	if len(v) == 0 || v[0] != '"' {
+		return v
+	}
+	v = v[1 : len(v)-1]
+	return f.single(v, bytes.IndexByte(v, '"') >= 0)
 }
 
-// undouble makes doubled quotes single and returns how long b is then.
-func undouble(b []byte) int {
-	to := 0
-	for from := 0; from < len(b); from++ {
-		if b[from] == '"' && from+1 < len(b) {
-			from++
-		}
-		b[to] = b[from]
-		to++
+// single returns v with doubled quotes made single, when it has any.
+func (f *fields) single(v []byte, doubled bool) []byte {
+	if !doubled {
+		return v
 	}
-	return to
+	n := len(f.unquoted)
+	f.unquoted = appendSingle(f.unquoted, v)
+	return f.unquoted[n:]
+}
+
+// forget gives up all that value returned.
+func (f *fields) forget() { f.unquoted = f.unquoted[:0] }
+
+// appendSingle appends b with doubled quotes made single.
+func appendSingle(dst, b []byte) []byte {
+	for {
+		n := bytes.IndexByte(b, '"')
+		if n < 0 {
+			return append(dst, b...)
+		}
+		dst = append(dst, b[:n+1]...)
+		b = b[min(n+2, len(b)):]
+	}
 }

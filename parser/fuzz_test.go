@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -64,6 +65,8 @@ func readAll(t *testing.T, form *form, text []byte, block int, manner uint8) ([]
 		return nil, err
 	}
 	var got []verdict
+	names := slices.Sorted(maps.Keys(parser.Kernels()))
+	r.UseKernel(parser.Kernels()[names[(block+int(manner))%len(names)]])
 	r.OnReject = func(reject *parser.Reject) error {
 		if !utf8.ValidString(reject.Value) || utf8.RuneCountInString(reject.Value) > 64 {
 			t.Errorf("value %q is not fit to be shown", reject.Value)

@@ -16,6 +16,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"sync"
 )
 
 // Reader reads the transactions of one file. It is for one goroutine.
@@ -32,8 +33,11 @@ type Reader struct {
 	scan    *scanner
 	values  values
 	reject  Reject
-	stats   Stats
-	err     error // what every further Read returns
+	torn    fields // of reject
+	err     error  // what every further Read returns
+
+	mu    sync.Mutex // guards stats, which Each's goroutines and its callers share
+	stats Stats
 }
 
 // Layout is what a Reader understood of its file.
@@ -94,7 +98,8 @@ func NewReader(src io.Reader, cfg Config) (*Reader, error) {
 		cfg: cfg, dialect: d, hint: hint,
 		scan:   newScanner(rest, d.delimiter, cfg.BlockBytes, d.offset, d.lines),
 		values: newValues(&cfg, &d, form, amounts),
-		stats:  Stats{ByReason: map[Reason]int64{}},
+		torn:   fields{delimiter: d.delimiter},
+		stats:  Stats{ByReason: map[Reason]int64{}, Bytes: d.offset, Lines: d.lines},
 	}, nil
 }
 
@@ -106,20 +111,39 @@ func NewReader(src io.Reader, cfg Config) (*Reader, error) {
 // or has more rejects than Config.OnError grants; the error of the source or
 // of OnReject, wrapped. Further calls return that error again.
 func (r *Reader) Read(dst []Record) (n int, err error) {
+	counted := 0
 	for n < len(dst) && r.err == nil {
 		ok, err := r.scan.next()
-		switch {
-		case err != nil:
+		if err != nil {
 			r.err = unterminated(r.scan)
-		case !ok && n > 0:
-			return n, nil
-		case !ok:
-			r.fill()
-		case r.read(&dst[n]):
-			n++
+			break
 		}
+		if !ok {
+			if n > 0 {
+				break
+			}
+			r.fill()
+			continue
+		}
+		fault, at := r.values.book(r.scan, &r.dialect, &dst[n])
+		if fault == "" {
+			n++
+			continue
+		}
+		r.count(int64(n-counted), r.scan)
+		counted = n
+		r.err = r.rejectRow(r.scan.buf, newRejected(r.scan, fault, at))
 	}
+	r.count(int64(n-counted), r.scan)
 	return n, r.err
+}
+
+// count adds accepted rows and notes how far s has come.
+func (r *Reader) count(accepted int64, s *scanner) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.Accepted += accepted
+	r.stats.Bytes, r.stats.Lines = s.offset(), s.lines
 }
 
 // All reads the file record by record. A *Record is valid until the next one;
@@ -166,91 +190,30 @@ func (r *Reader) Layout() Layout {
 
 // Stats returns the counts so far.
 func (r *Reader) Stats() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	s := r.stats
 	s.ByReason = maps.Clone(s.ByReason)
-	s.Bytes, s.Lines = r.scan.offset(), r.scan.lines
 	return s
 }
 
-// read books or rejects the record that was scanned last.
-func (r *Reader) read(dst *Record) bool {
-	fault, at := r.scan.record.fault, -1
-	if fault == "" {
-		fault = r.width()
-	}
-	if fault == "" {
-		fault, at = r.values.read(&r.scan.fields, dst)
-	}
-	if fault != "" {
-		r.rejectRow(fault, at)
-		return false
-	}
-	dst.Line, dst.Offset = r.scan.record.line, r.scan.record.offset
-	r.stats.Accepted++
-	return true
-}
-
-func (r *Reader) width() Reason {
-	switch n := r.scan.fields.count; {
-	case r.dialect.holds(n):
-		return ""
-	case n < r.dialect.width:
-		return MissingField
-	}
-	return TooManyFields
-}
-
-// rejectRow counts the row, hands it over and applies the policy; at is the
-// field at fault, or -1.
-func (r *Reader) rejectRow(fault Reason, at int) {
+// rejectRow counts a row that is in buf, hands it over and applies the policy.
+func (r *Reader) rejectRow(buf []byte, row rejected) error {
+	r.mu.Lock()
 	r.stats.Rejected++
-	r.stats.ByReason[fault]++
+	r.stats.ByReason[row.fault]++
+	count := r.stats.Rejected
+	r.mu.Unlock()
 	if r.OnReject != nil {
-		r.describe(fault, at)
+		r.describe(buf, row)
 		if err := r.OnReject(&r.reject); err != nil {
-			r.err = fmt.Errorf("hand over reject: %w", err)
-			return
+			return fmt.Errorf("hand over reject: %w", err)
 		}
 	}
-	limit := r.cfg.OnError.rowLimit()
-	if limit >= 0 && r.stats.Rejected > limit {
-		r.err = fileErrorf(TooManyRejects, r.scan.record.line, "line %d is reject number %d; on_error grants %d",
-			r.scan.record.line, r.stats.Rejected, limit)
+	if limit := r.cfg.OnError.rowLimit(); limit >= 0 && count > limit {
+		return fileErrorf(TooManyRejects, row.line, "line %d is reject number %d; on_error grants %d", row.line, count, limit)
 	}
-}
-
-// describe makes r.reject the row that was scanned last.
-func (r *Reader) describe(fault Reason, at int) {
-	f := &r.scan.fields
-	r.reject = Reject{
-		Line: r.scan.record.line, Offset: r.scan.record.offset, Reason: fault, Fields: r.reject.Fields[:0],
-		Truncated: fault == RecordTooLong || f.count > len(f.spans), got: f.count, want: r.dialect.width,
-	}
-	for i := range f.spans {
-		r.reject.Fields = append(r.reject.Fields, f.value(i))
-	}
-	switch {
-	case at >= 0:
-		r.reject.Column, r.reject.Value = r.dialect.name(at), shown(r.reject.Fields[at])
-	case fault == BareQuote || fault == FieldTooLong:
-		r.reject.Column, r.reject.Value = r.culprit(fault)
-	}
-}
-
-// culprit finds the field that breaks the shape of its row.
-func (r *Reader) culprit(fault Reason) (column, value string) {
-	spans := r.scan.fields.spans
-	worst := 0
-	for i, s := range spans {
-		if fault == BareQuote && s.bare {
-			worst = i
-			break
-		}
-		if fault == FieldTooLong && s.hi-s.lo > spans[worst].hi-spans[worst].lo {
-			worst = i
-		}
-	}
-	return r.dialect.name(worst), shown(r.reject.Fields[worst])
+	return nil
 }
 
 // name is what the file calls a column, given from 0.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 )
 
 // Limits of one record (PARSING.md). They bound the scanner's memory whatever
@@ -18,6 +19,10 @@ const (
 // whichever line end might follow.
 const longRecord = maxRecordBytes + len("\r\n")
 
+// slack is room behind what is read: for a line feed where the last record has
+// none, and for values to be read eight bytes at a time.
+const slack = 64
+
 // errUnterminated says that the source ended inside a quoted field, which
 // scanner.record.line then points to.
 var errUnterminated = errors.New("unterminated quote")
@@ -29,6 +34,9 @@ var errUnterminated = errors.New("unterminated quote")
 // line feed outside such a field, one that breaks the rules of quoting too: so
 // a stray quote spoils its own row and not those after it.
 //
+// Where quotes keep to the rules an index tells where fields end. A record that
+// breaks them, or a limit, or the end of the source, is taken byte by byte.
+//
 // Records are scanned whole, out of one buffer, and next never reads: all it
 // hands out between two fills stays where it is.
 type scanner struct {
@@ -36,12 +44,16 @@ type scanner struct {
 	err error // how src ended
 	eof bool  // err is io.EOF; one that wraps it is a source that was cut off
 
-	buf   []byte // buf[pos:end] is read and not yet scanned
+	buf   []byte // buf[pos:end] is read and not yet scanned; slack is behind end
 	pos   int
 	end   int
-	quote int   // the next quote at or after pos; end when there is none; < pos when not yet looked for
 	base  int64 // offset of buf[0] in the stream
 	lines int64 // line feeds before buf[pos]
+
+	index     index
+	ends      []uint32 // of index: those not yet scanned, up to the last that ends a record
+	inner     []uint32 // of index: those not yet scanned
+	indexFrom int      // a record that begins here or later needs a new index
 
 	record record // what next found
 	fields fields // its fields
@@ -52,6 +64,7 @@ type scanner struct {
 type record struct {
 	line   int64 // 1-based
 	offset int64
+	lo, hi int    // buf[lo:hi] is the record without its line feed, or as much of it as is kept
 	fault  Reason // RecordTooLong, FieldTooLong, BareQuote or none
 }
 
@@ -59,8 +72,8 @@ type record struct {
 // much of the stream came before.
 func newScanner(src io.Reader, delimiter byte, blockBytes int, offset, lines int64) *scanner {
 	return &scanner{
-		src: src, buf: make([]byte, blockBytes), quote: -1, base: offset, lines: lines,
-		fields: newFields(delimiter),
+		src: src, buf: make([]byte, blockBytes+slack), base: offset, lines: lines,
+		index: index{kernel: kernels()[0].kernel, delimiter: delimiter}, fields: fields{delimiter: delimiter},
 	}
 }
 
@@ -76,41 +89,97 @@ func (s *scanner) next() (bool, error) {
 		}
 	}
 	for s.pos < s.end {
-		rest := s.buf[s.pos:s.end]
-		s.record = record{line: s.lines + 1, offset: s.offset()}
-		n := bytes.IndexByte(rest, '\n')
-		whole := n >= 0
-		if !whole {
-			n = len(rest)
+		before := s.pos
+		ok, err := s.nextRecord()
+		if ok || err != nil || s.pos == before {
+			return ok, err
 		}
-		if s.nextQuote() < s.pos+n {
-			return s.nextQuoted(rest)
-		}
-		if !whole && !s.eof {
-			return s.tooLong(rest, len(rest) >= longRecord), nil
-		}
-		line := trimCR(rest[:n])
-		if s.tooLong(rest, len(line) > maxRecordBytes) {
-			return true, nil
-		}
-		s.pos += n
-		if whole {
-			s.pos++
-			s.lines++
-		}
-		if isBlankLine(line, s.fields.delimiter) {
-			continue
-		}
-		s.fields.split(line)
-		s.record.fault = s.fields.fault()
-		return true, nil
 	}
 	return false, nil
 }
 
-// nextQuoted scans a record that holds a quote and so may hold line feeds.
-func (s *scanner) nextQuoted(rest []byte) (bool, error) {
-	n, whole := s.fields.splitQuoted(rest)
+// nextRecord is next for one record or blank line. Where it reports false and
+// does not move, there is no further whole one.
+func (s *scanner) nextRecord() (bool, error) {
+	if len(s.ends) == 0 && s.pos >= s.indexFrom {
+		s.makeIndex()
+	}
+	switch {
+	case len(s.ends) > 0:
+		return s.nextIndexed()
+	case s.indexFrom == indexed && !s.eof && s.end-s.pos < longRecord:
+		return false, nil
+	}
+	return s.nextExact()
+}
+
+// indexed is the indexFrom of a buffer that is indexed to its end.
+const indexed = math.MaxInt
+
+// makeIndex indexes what is left, as far as quotes keep to the rules.
+func (s *scanner) makeIndex() {
+	s.index.reset()
+	s.useIndex(s.index.add(s.buf, s.pos, s.terminated()))
+}
+
+// terminated ends the last record of the source with a line feed, where it has
+// none, and returns where the text then ends.
+func (s *scanner) terminated() int {
+	if !s.eof || s.end > s.pos && s.buf[s.end-1] == '\n' {
+		return s.end
+	}
+	s.buf[s.end] = '\n'
+	return s.end + 1
+}
+
+// useIndex takes over an index that reaches to buf[to].
+func (s *scanner) useIndex(to int) {
+	s.ends, s.inner, s.indexFrom = s.index.ends, s.index.inner, indexed
+	if to < s.end {
+		s.indexFrom = to + stripBytes
+	}
+	for n := len(s.ends); n > 0 && s.ends[n-1]&1 == 0; n-- {
+		s.ends = s.ends[:n-1]
+	}
+}
+
+// nextIndexed takes the next record off the index.
+func (s *scanner) nextIndexed() (bool, error) {
+	n := 0
+	for s.ends[n]&1 == 0 {
+		n++
+	}
+	n++
+	ends, lo := s.ends[:n:n], s.pos
+	s.ends = s.ends[n:]
+	hi := int(ends[n-1] >> 1)
+	inside := 0
+	for len(s.inner) > inside && int(s.inner[inside]) < hi {
+		inside++
+	}
+	s.inner = s.inner[inside:]
+	if hi-lo > maxFieldBytes {
+		return s.nextExact()
+	}
+	s.record = record{line: s.lines + 1, offset: s.offset(), lo: lo, hi: hi}
+	s.pos = hi
+	s.lines += int64(inside)
+	if hi < s.end {
+		s.pos++
+		s.lines++
+	}
+	if n == 1 && isBlankLine(s.buf[lo:hi]) {
+		return false, nil
+	}
+	s.fields.take(s.buf, lo, ends)
+	return true, nil
+}
+
+// nextExact scans a record byte by byte.
+func (s *scanner) nextExact() (bool, error) {
+	rest := s.buf[s.pos:s.end]
+	s.record = record{line: s.lines + 1, offset: s.offset()}
+	n, whole := s.fields.split(rest)
 	if !whole && !s.eof {
 		return s.tooLong(rest, len(rest) >= longRecord), nil
 	}
@@ -125,34 +194,24 @@ func (s *scanner) nextQuoted(rest []byte) (bool, error) {
 		s.record.line += int64(bytes.Count(rest[:open], []byte{'\n'}))
 		return false, errUnterminated
 	}
+	s.record.lo, s.record.hi = s.pos, s.pos+len(text)
 	s.pos += n
 	s.lines += int64(bytes.Count(rest[:n], []byte{'\n'}))
 	s.record.fault = s.fields.fault()
-	return true, nil
+	return s.fields.count > 1 || !isBlankLine(text), nil
 }
 
 // tooLong, when it is so, makes the record one of the fields that its first
 // maxRecordBytes hold, and skips them; the next call of next skips the rest.
-// They must be skipped now, as fields.value changes them.
 func (s *scanner) tooLong(rest []byte, so bool) bool {
 	if so {
-		s.fields.splitQuoted(rest[:maxRecordBytes])
+		s.fields.split(rest[:maxRecordBytes])
+		s.record.lo, s.record.hi = s.pos, s.pos+maxRecordBytes
 		s.record.fault = RecordTooLong
 		s.skip = skipper{on: true}
 		s.skipTo(s.pos + maxRecordBytes)
 	}
 	return so
-}
-
-// nextQuote looks no byte over twice between two fills.
-func (s *scanner) nextQuote() int {
-	if s.quote < s.pos {
-		s.quote = s.end
-		if i := bytes.IndexByte(s.buf[s.pos:s.end], '"'); i >= 0 {
-			s.quote = s.pos + i
-		}
-	}
-	return s.quote
 }
 
 // fill moves what is left to the front and reads until the buffer is full,
@@ -164,16 +223,27 @@ func (s *scanner) fill() error {
 	}
 	s.base += int64(s.pos)
 	s.end = copy(s.buf, s.buf[s.pos:s.end])
-	s.pos, s.quote = 0, -1
-	if s.end == len(s.buf) {
-		s.buf = append(s.buf, make([]byte, len(s.buf))...)
+	s.pos, s.ends, s.indexFrom = 0, nil, 0
+	s.fields.forget()
+	if s.end == len(s.buf)-slack {
+		s.buf = append(s.buf, make([]byte, s.end)...)
 	}
-	for s.end < len(s.buf) && s.err == nil {
-		n, err := s.src.Read(s.buf[s.end:])
-		s.end += n
-		s.err, s.eof = err, err == io.EOF
-	}
+	s.end, s.err = readFull(s.src, s.buf[:len(s.buf)-slack], s.end)
+	s.eof = s.err == io.EOF //nolint:errorlint // one that wraps it is a source that was cut off
 	return nil
+}
+
+// readFull reads into buf[end:] until it is full or src ends, and returns how
+// far it came.
+func readFull(src io.Reader, buf []byte, end int) (int, error) {
+	for end < len(buf) {
+		n, err := src.Read(buf[end:])
+		end += n
+		if err != nil {
+			return end, err
+		}
+	}
+	return end, nil
 }
 
 // trimCR removes the carriage return of a line end.
@@ -184,10 +254,11 @@ func trimCR(line []byte) []byte {
 	return line
 }
 
-// isBlankLine reports whether line holds blanks alone, a delimiter being none.
-func isBlankLine(line []byte, delimiter byte) bool {
-	for _, c := range line {
-		if !isBlank(c) || c == delimiter {
+// isBlankLine reports whether the text of a record of one field holds blanks
+// alone.
+func isBlankLine(text []byte) bool {
+	for _, c := range text {
+		if !isBlank(c) {
 			return false
 		}
 	}

@@ -1,7 +1,7 @@
 package parser
 
 // skipper finds the end of a record that is too long to keep, by the same
-// rules as fields.splitQuoted but a byte at a time and in constant memory.
+// rules as fields.split but a byte at a time and in constant memory.
 type skipper struct {
 	on    bool
 	state skipState

@@ -208,7 +208,7 @@ func (s *scanner) advance() (bool, error) {
 
 // names returns the fields as text of their own, trimmed.
 func (f *fields) names() []string {
-	names := make([]string, len(f.spans))
+	names := make([]string, min(f.count, maxFields))
 	for i := range names {
 		names[i] = strings.TrimSpace(string(f.value(i)))
 	}

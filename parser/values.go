@@ -5,8 +5,11 @@ import "bytes"
 // values turns the fields of a record into what they mean. Columns are given
 // from 0; -1 = the file has none.
 type values struct {
-	form  amountForm
-	dates dates
+	form   amountForm
+	dates  dates
+	months months
+	iso    bool // dates are, so that months may be asked first
+	cents  bool // amounts are plain, so that cents may be asked first
 
 	constant  []byte // account of every row, where there is no column
 	account   int
@@ -34,7 +37,32 @@ func newValues(cfg *Config, d *dialect, form dateForm, amounts amountForm) value
 	if cfg.Direction != nil {
 		v.creditWords, v.debitWords = byteWords(cfg.Direction.Credit), byteWords(cfg.Direction.Debit)
 	}
+	v.iso, v.cents = form.text == isoDate, v.direction < 0 && v.form.plainAmounts()
 	return v
+}
+
+// book fills dst with the record that s found last, or says why it is rejected
+// and which field is at fault, -1 being none.
+func (v *values) book(s *scanner, d *dialect, dst *Record) (fault Reason, at int) {
+	if s.record.fault != "" {
+		return s.record.fault, -1
+	}
+	if fault = d.widthFault(s.fields.count); fault != "" {
+		return fault, -1
+	}
+	dst.Line, dst.Offset = s.record.line, s.record.offset
+	return v.read(&s.fields, dst)
+}
+
+// widthFault is what is wrong with a row of so many fields.
+func (d *dialect) widthFault(count int) Reason {
+	switch {
+	case d.holds(count):
+		return ""
+	case count < d.width:
+		return MissingField
+	}
+	return TooManyFields
 }
 
 // read fills dst from the fields, or says what is wrong with which.
@@ -54,13 +82,22 @@ func (v *values) read(f *fields, dst *Record) (fault Reason, at int) {
 		return EmptyField, v.date
 	}
 	var ok bool
-	if dst.Day, ok = v.dates.parse(date); !ok {
+	if dst.Day, ok = v.day(date); !ok {
 		return BadDate, v.date
 	}
 	if fault, at := v.readAmount(f, dst); fault != "" {
 		return fault, at
 	}
 	return v.readRevenue(f, dst)
+}
+
+func (v *values) day(text []byte) (day int32, ok bool) {
+	if v.iso {
+		if day, ok = v.months.day(text); ok {
+			return day, true
+		}
+	}
+	return v.dates.parse(text)
 }
 
 func (v *values) readAmount(f *fields, dst *Record) (fault Reason, at int) {
@@ -78,6 +115,12 @@ func (v *values) readAmount(f *fields, dst *Record) (fault Reason, at int) {
 	text := trim(f.value(v.amount))
 	if len(text) == 0 {
 		return EmptyField, v.amount
+	}
+	if v.cents {
+		if minor, ok := cents(text, v.form.decimal); ok {
+			dst.Amount = minor
+			return "", -1
+		}
 	}
 	dst.Amount, fault = v.form.read(text, debit)
 	return fault, v.amount
