@@ -91,11 +91,20 @@ func TestAmountForms(t *testing.T) {
 	}
 }
 
-func TestAmbiguousAmountsAreTold(t *testing.T) {
+// A file of which nothing could be read says which setting would help.
+func TestHints(t *testing.T) {
 	t.Parallel()
-	_, err := outcome(t, "account_id;date;amount\na;2024-01-01;1,000\n", config(t, ""))
-	if code(err) != parser.NoValidRows || !strings.Contains(err.Error(), "decimal_separator must say which") {
-		t.Errorf("got %v", err)
+	for text, says := range map[string]string{
+		"account_id;date;amount\na;2024-01-01;1,000\n":                       "decimal_separator must say which",
+		"account_id;date;amount\na;2024-01-01;1,50\na;2024-01-01;x\n":        "decimal_separator and thousands_separator can give it",
+		"account_id;date;amount\na;01.01.2024;1\na;x;1\n":                    "date_format can give it",
+		"Buchungstag;Betrag;W\xe4hrung;account\n":                            "",
+		"Kontonummer;Buchungstag;W\xe4hrung;Umsatz vom\n01.01.2024;1,00;EUR": "encoding must say what it is",
+	} {
+		_, err := outcome(t, text, config(t, ""))
+		if says != "" && (err == nil || !strings.Contains(err.Error(), says)) || says == "" && err != nil {
+			t.Errorf("%q: got %v, want %q", text, err, says)
+		}
 	}
 }
 

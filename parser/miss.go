@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // miss gathers why no header was found, to say the most helpful thing.
@@ -50,6 +51,9 @@ func (m *miss) explain(h *head) error {
 	if kind != "" {
 		fmt.Fprintf(&b, "; the file looks like %s", kind)
 	}
+	if slices.ContainsFunc(m.names, func(name string) bool { return !utf8.ValidString(name) }) {
+		b.WriteString("; this is not UTF-8, and encoding must say what it is")
+	}
 	return &FileError{Code: MissingColumn, Line: m.line, Detail: b.String()}
 }
 
@@ -93,7 +97,7 @@ func nearest(known, header []string) string {
 		}
 		for _, k := range known {
 			d := distance(folded, []rune(k))
-			if d <= 1+len(k)/4 && (best == "" || d < least) {
+			if d <= 1+len(k)/4 && 2*d < len(folded) && (best == "" || d < least) {
 				best, least = name, d
 			}
 		}

@@ -29,7 +29,6 @@ type Reader struct {
 
 	cfg     Config
 	dialect dialect
-	hint    string // what the owner of a file without a valid row is told
 	scan    *scanner
 	values  values
 	reject  Reject
@@ -89,13 +88,13 @@ func NewReader(src io.Reader, cfg Config) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	amounts, hint := sniffAmountForm(&h, &cfg, &d)
+	amounts := sniffAmountForm(&h, &cfg, &d)
 	if h.whole {
 		cfg.BlockBytes = min(cfg.BlockBytes, len(h.data)+1) // a small file needs no large buffer
 	}
 	rest := h.lineFeeds(io.MultiReader(bytes.NewReader(h.data[d.offset-h.offset:]), src), d.delimiter)
 	return &Reader{
-		cfg: cfg, dialect: d, hint: hint,
+		cfg: cfg, dialect: d,
 		scan:   newScanner(rest, d.delimiter, cfg.BlockBytes, d.offset, d.lines),
 		values: newValues(&cfg, &d, form, amounts),
 		torn:   fields{delimiter: d.delimiter},
@@ -247,7 +246,7 @@ func (r *Reader) verdict() error {
 	most := r.cfg.OnError.MaxRatio
 	switch {
 	case rows > 0 && r.stats.Accepted == 0:
-		return fileErrorf(NoValidRows, 0, "none of the %d rows is valid%s", rows, r.hint)
+		return fileErrorf(NoValidRows, 0, "none of the %d rows is valid%s", rows, r.dialect.hints)
 	case most != nil && rows > 0 && float64(r.stats.Rejected)/float64(rows) > *most:
 		return fileErrorf(TooManyRejects, 0, "%d of %d rows are rejected; on_error grants a share of %g", r.stats.Rejected, rows, *most)
 	}

@@ -59,7 +59,11 @@ type dialect struct {
 	columns   map[Column]place
 	offset    int64 // where the rows begin
 	lines     int64 // line feeds before that
+
+	hints string // end the sentence for the owner of a file without a valid row
 }
+
+func (d *dialect) hint(text string) { d.hints += "; " + text }
 
 // holds reports whether a row of so many fields has all that are to be read.
 func (d *dialect) holds(count int) bool {

@@ -15,9 +15,8 @@ type sampled struct {
 // sniffAmountForm returns the form the configuration gives, or the plain one,
 // if it reads any amount of the sample. Else it is the one form that reads
 // every one; where none does, or two do and disagree, it is plain again: its
-// rejects then say what the amounts look like. hint ends the sentence for the
-// owner of a file of which that left nothing.
-func sniffAmountForm(h *head, cfg *Config, d *dialect) (form amountForm, hint string) {
+// rejects then say what the amounts look like, and d has a hint.
+func sniffAmountForm(h *head, cfg *Config, d *dialect) amountForm {
 	plain := amountForm{
 		decimal: orElse(cfg.DecimalSeparator, '.'), thousands: cfg.ThousandsSeparator, exponent: cfg.CurrencyExponent,
 		unsigned: d.columns[direction].position > 0 || d.columns[Amount].position == 0,
@@ -26,12 +25,12 @@ func sniffAmountForm(h *head, cfg *Config, d *dialect) (form amountForm, hint st
 	var amounts []sampled
 	for a := range h.sampleAmounts(d) {
 		if plain.reads(a) {
-			return plain, ""
+			return plain
 		}
 		amounts = append(amounts, a)
 	}
 	if len(amounts) == 0 || plain.nearlyReads(amounts) {
-		return plain, ""
+		return plain
 	}
 	var found []amountForm
 	for _, f := range amountForms(cfg, plain, currencyOf([]byte(amounts[0].text))) {
@@ -40,14 +39,16 @@ func sniffAmountForm(h *head, cfg *Config, d *dialect) (form amountForm, hint st
 		}
 	}
 	if len(found) == 0 {
-		return plain, ""
+		d.hint("no one form reads every amount of the first rows; decimal_separator and thousands_separator can give it")
+		return plain
 	}
 	for _, f := range found[1:] {
 		if !f.agrees(&found[0], amounts) {
-			return plain, "; the amounts can be read with either decimal separator, and decimal_separator must say which"
+			d.hint("the amounts can be read with either decimal separator; decimal_separator must say which")
+			return plain
 		}
 	}
-	return found[0].unmarkedIfSo(amounts), ""
+	return found[0].unmarkedIfSo(amounts)
 }
 
 // sampleAmounts yields the amounts of the sample, empty ones left out.

@@ -77,7 +77,10 @@ func sniffDateForm(h *head, cfg *Config, d *dialect) (dateForm, error) {
 		})
 	}
 	switch {
-	case !seen || len(forms) == 0:
+	case !seen:
+		return iso, nil
+	case len(forms) == 0:
+		d.hint("no one form reads every date of the first rows; date_format can give it")
 		return iso, nil
 	case len(forms) == 1:
 		return forms[0], nil

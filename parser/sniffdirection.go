@@ -1,6 +1,10 @@
 package parser
 
-import "strings"
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
 
 // directionWords are the pairs, credit first, by which banks say in which
 // direction an unsigned amount went.
@@ -47,8 +51,8 @@ func sniffDirection(h *head, cfg *Config, d *dialect) *Direction {
 	found := &Direction{Column: Ref{Position: place.position}}
 	for _, pair := range directionWords {
 		if !signed && (seen[pair[0]] || seen[pair[1]]) {
-			found.Credit = append(found.Credit, spellings(pair[0])...)
-			found.Debit = append(found.Debit, spellings(pair[1])...)
+			found.Credit = appendSpellings(found.Credit, pair[0])
+			found.Debit = appendSpellings(found.Debit, pair[1])
 		}
 	}
 	if found.Credit == nil {
@@ -66,14 +70,14 @@ func isSigned(amount []byte) bool {
 	return strings.ContainsAny(text, "+-(\u2212") || strings.HasSuffix(upper, "CR") || strings.HasSuffix(upper, "DR")
 }
 
-// spellings are the ways in which a lower-case word is written.
-func spellings(word string) []string {
-	first, rest := "", word
-	for i := range word {
-		if i > 0 {
-			first, rest = word[:i], word[i:]
-			break
+// appendSpellings appends the ways in which a lower-case word is written, but
+// for those that list has.
+func appendSpellings(list []string, word string) []string {
+	_, first := utf8.DecodeRuneInString(word)
+	for _, w := range [...]string{word, strings.ToUpper(word[:first]) + word[first:], strings.ToUpper(word)} {
+		if !slices.Contains(list, w) {
+			list = append(list, w)
 		}
 	}
-	return []string{word, strings.ToUpper(first) + rest, strings.ToUpper(word)}
+	return list
 }
