@@ -19,7 +19,7 @@ import (
 
 // The exit codes of every command.
 const (
-	exitFailed      = 1 // what was asked for could not be done; upload: a job failed
+	exitFailed      = 1 // what was asked for could not be done; upload: a job failed; check: a file would
 	exitUsage       = 2 // a flag, variable or argument is wrong
 	exitInterrupted = 3 // upload: ended by a signal; the same command goes on
 )
@@ -30,6 +30,7 @@ type cli struct {
 	Work    workCmd    `cmd:"" help:"Run a worker: files become offers."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database to this version, or say how far it is."`
 	Upload  uploadCmd  `cmd:"" help:"Upload files, resumably, and follow their jobs to the end."`
+	Check   checkCmd   `cmd:"" help:"Say what a file is understood to hold, and what would come of it; needs no server."`
 	Health  healthCmd  `cmd:"" help:"Exit 0 if the server is ready (for container health checks)."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

@@ -28,9 +28,11 @@ type uploadCmd struct {
 
 // Validate finds a missing file before the first one is sent. kong's own check
 // would make the paths absolute, and messages are to name files as their user did.
-func (c *uploadCmd) Validate() error {
+func (c *uploadCmd) Validate() error { return checkFiles(c.Files) }
+
+func checkFiles(paths []string) error {
 	var missing []error
-	for _, path := range c.Files {
+	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err == nil && info.IsDir() {
 			err = fmt.Errorf("%s: is a folder", path)

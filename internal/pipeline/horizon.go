@@ -6,6 +6,7 @@ import (
 
 	"sluice/internal/aggregate"
 	"sluice/internal/credit"
+	"sluice/internal/money"
 	"sluice/internal/rollup"
 )
 
@@ -48,7 +49,10 @@ func (h *horizon) scored(dst []credit.Day, days []rollup.Day) []credit.Day {
 }
 
 // persisted counts what persist wrote.
-type persisted struct{ rows, futureRows int64 }
+type persisted struct {
+	rows, futureRows int64
+	total, revenue   money.Int // of all rows, whether aggregated or not
+}
 
 // persist writes the aggregates of the grouping.
 func (h *horizon) persist(sums *rollup.Rollup, by credit.GroupBy, w *aggregate.Writer) (p persisted, err error) {
@@ -60,6 +64,7 @@ func (h *horizon) persist(sums *rollup.Rollup, by credit.GroupBy, w *aggregate.W
 		rows = rows[:0]
 		for i := range account.Days {
 			d := &account.Days[i]
+			p.total, p.revenue = p.total.Add(d.Total), p.revenue.Add(d.Revenue)
 			if d.Day > h.limit {
 				p.futureRows += d.Count
 			}

@@ -52,6 +52,9 @@ type Stored struct {
 type Sinks struct {
 	Aggregates io.Writer // one Parquet file (internal/aggregate)
 	Rejects    io.Writer // CSV, while the file is parsed; whole also when the file fails
+	// Reject is called for each rejected row, in order, in Run's goroutine; the
+	// row is valid until it returns.
+	Reject func(*parser.Reject)
 	// Progress is called in Run's goroutine, once per some thousand rows.
 	Progress func(Progress)
 }
@@ -120,7 +123,12 @@ func (r *run) parse(ctx context.Context) (err error) {
 		return err
 	}
 	rejects := newRejects(r.sinks.Rejects, r.reader.Layout())
-	r.reader.OnReject = rejects.write
+	r.reader.OnReject = func(reject *parser.Reject) error {
+		if r.sinks.Reject != nil {
+			r.sinks.Reject(reject)
+		}
+		return rejects.write(reject)
+	}
 	err = r.book(ctx)
 	if unwritten := rejects.close(); unwritten != nil {
 		return unwritten

@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"sluice/internal/credit"
+	"sluice/internal/money"
 	"sluice/internal/rollup"
 	"sluice/parser"
 )
@@ -17,6 +18,9 @@ type Result struct {
 	FutureRows         int64 // accepted and in the aggregates, but too far ahead for the model
 	Accounts           int   // 1 when they are pooled
 	Aggregates         int64 // rows of Sinks.Aggregates
+	// Total and Revenue are the sums of the accepted rows, in minor units; they
+	// are zero where Run returned an error.
+	Total, Revenue money.Int
 	// AsOf is the job's as_of, in days since 1970-01-01; HasAsOf is false where
 	// the file has no date to take it from, and then there are no decisions.
 	AsOf    int32
@@ -58,6 +62,8 @@ func (r *run) result() *Result {
 		Encoding:    r.opened.encoding,
 		FutureRows:  r.written.futureRows,
 		Aggregates:  r.written.rows,
+		Total:       r.written.total,
+		Revenue:     r.written.revenue,
 		AsOf:        r.horizon.asOf,
 		HasAsOf:     r.horizon.ok,
 		settings:    r.in.Settings,
