@@ -7,7 +7,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,13 +19,16 @@ import (
 )
 
 const (
-	filesPath  = "/files"
-	tusVersion = "1.0.0"
+	filesPath     = "/files"
+	tusVersion    = "1.0.0"
+	tusExtensions = "creation,creation-with-upload,creation-defer-length,termination," +
+		"concatenation,concatenation-unfinished,checksum,checksum-trailer,expiration"
+	offsetOctets = "application/offset+octet-stream"
 )
 
 // files is the tus door: tusd's handler, with what it does not do put in
-// front of it (HEAD without its lock, strict metadata, tenants) and behind it
-// (problem documents, Upload-Expires, Location).
+// front of it (HEAD without its lock, strict headers, tenants, checksums, final
+// uploads) and behind it (problem documents, Upload-Expires, Location).
 type files struct {
 	gateway *Gateway
 	tus     *handler.UnroutedHandler
@@ -51,19 +53,47 @@ func newFiles(g *Gateway) (*files, error) {
 }
 
 func (f *files) mount(e *echo.Echo) {
-	options := f.through(http.NotFound) // tusd answers OPTIONS before it comes to that
-	e.OPTIONS(filesPath, options, resumable)
-	e.OPTIONS(filesPath+"/:id", options, resumable)
-	e.POST(filesPath, f.through(f.tus.PostFile), resumable, f.checked)
+	e.OPTIONS(filesPath, f.options, resumable)
+	e.OPTIONS(filesPath+"/:id", f.options, resumable)
+	e.POST(filesPath, f.through(f.tus.PostFile), resumable, f.checked, f.concatenated, f.checksummed)
 	e.HEAD(filesPath+"/:id", f.head, resumable)
-	e.PATCH(filesPath+"/:id", f.through(f.tus.PatchFile), resumable, f.owned)
+	e.PATCH(filesPath+"/:id", f.through(f.tus.PatchFile), resumable, f.owned, f.typed, f.checksummed)
 	e.DELETE(filesPath+"/:id", f.through(f.tus.DelFile), resumable, f.owned)
 }
 
-// resumable names the protocol on every answer, refusals too.
+// options tells what this server can do. tusd tells of less.
+func (f *files) options(c echo.Context) error {
+	h := c.Response().Header()
+	h.Set("Tus-Version", tusVersion)
+	h.Set("Tus-Extension", tusExtensions)
+	h.Set("Tus-Checksum-Algorithm", checksumAlgorithms)
+	if most := f.gateway.cfg.MaxUploadBytes; most > 0 {
+		h.Set("Tus-Max-Size", strconv.FormatInt(most, 10))
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+// resumable names the protocol on every answer, refusals too, and refuses
+// requests of another one. tusd lets HEAD through.
 func resumable(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		c.Response().Header().Set("Tus-Resumable", tusVersion)
+		r, h := c.Request(), c.Response().Header()
+		h.Set("Tus-Resumable", tusVersion)
+		if r.Method != http.MethodOptions && r.Header.Get("Tus-Resumable") != tusVersion {
+			h.Set("Tus-Version", tusVersion)
+			return handler.ErrUnsupportedVersion
+		}
+		return next(c)
+	}
+}
+
+// typed refuses a PATCH of another media type with the status that tus asks
+// for; tusd's is 400.
+func (f *files) typed(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if c.Request().Header.Get("Content-Type") != offsetOctets {
+			return newProblem(http.StatusUnsupportedMediaType, "A PATCH must be of Content-Type "+offsetOctets+".")
+		}
 		return next(c)
 	}
 }
@@ -72,9 +102,6 @@ func resumable(next echo.HandlerFunc) echo.HandlerFunc {
 func (f *files) checked(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Request().Header
-		if h.Get("Upload-Concat") != "" { // tusd would make a whole upload of each part
-			return badField("Upload-Concat", "concatenation is not supported")
-		}
 		metadata := strings.Join(h.Values("Upload-Metadata"), ",")
 		if err := checkMetadata(metadata); err != nil {
 			return err
@@ -118,24 +145,36 @@ func (f *files) head(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	describe(h, info)
+	return c.NoContent(http.StatusOK)
+}
+
+// describe writes what HEAD tells. A final upload that waits for its partial
+// ones has no offset, and no length while one of theirs is deferred.
+func describe(h http.Header, info upload.Info) {
+	final := strings.HasPrefix(info.Concat, "final;")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Upload-Offset", strconv.FormatInt(info.OffsetBytes, 10))
-	if info.SizeBytes < 0 {
-		h.Set("Upload-Defer-Length", "1")
-	} else {
+	if !final || info.Complete {
+		h.Set("Upload-Offset", strconv.FormatInt(info.OffsetBytes, 10))
+	}
+	switch {
+	case info.SizeBytes >= 0:
 		h.Set("Upload-Length", strconv.FormatInt(info.SizeBytes, 10))
+	case !final:
+		h.Set("Upload-Defer-Length", "1")
+	}
+	if info.Concat != "" {
+		h.Set("Upload-Concat", info.Concat)
 	}
 	if len(info.Metadata) > 0 {
 		h.Set("Upload-Metadata", formatMetadata(info.Metadata))
 	}
-	setExpiry(h, info.ExpiresAt)
-	return c.NoContent(http.StatusOK)
+	setExpiry(h, info)
 }
 
-func setExpiry(h http.Header, at time.Time) {
-	if !at.IsZero() {
-		h.Set("Upload-Expires", at.UTC().Format(http.TimeFormat))
-	}
+// setExpiry tells when an upload ends by itself.
+func setExpiry(h http.Header, info upload.Info) {
+	h.Set("Upload-Expires", info.ExpiresAt.UTC().Format(http.TimeFormat))
 }
 
 // through hands the request to a handler of tusd's and returns what that
@@ -145,24 +184,58 @@ func (f *files) through(h http.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		a := &tusAnswer{ResponseWriter: c.Response(), accept: func(h http.Header) { f.complete(c, h) }}
 		tus.ServeHTTP(a, c.Request())
-		return a.refusal()
+		err := a.refusal()
+		if err != nil {
+			f.amend(c, a)
+		}
+		return err
 	}
 }
 
 // complete adds to a good answer what tusd leaves out.
 func (f *files) complete(c echo.Context, h http.Header) {
-	id, ctx := c.Param("id"), c.Request().Context()
-	if location := h.Get("Location"); location != "" {
-		id = path.Base(location)
-		h.Set("Location", f.gateway.cfg.PublicURL+filesPath+"/"+id)
-	}
+	id := f.relocate(c, h)
 	if m := c.Request().Method; m != http.MethodPost && m != http.MethodPatch {
 		return
 	}
-	info, err := f.info(ctx, id)
-	if err == nil {
-		setExpiry(h, info.ExpiresAt)
-	} else if ctx.Err() == nil { // the bytes are stored: their answer does not fail for this
-		f.gateway.log.WarnContext(ctx, "expiry of upload not read", "upload_id", id, "err", err)
+	if info, ok := f.reread(c, id); ok {
+		setExpiry(h, info)
 	}
+}
+
+// amend adds to a refusal what the client needs to go on: the URL of an upload
+// that was created although its bytes were refused, and the offset where the
+// client was wrong about it or where its PATCH stopped.
+func (f *files) amend(c echo.Context, a *tusAnswer) {
+	h := a.Header()
+	id := f.relocate(c, h)
+	if id == "" || a.status != http.StatusConflict && a.status != statusChecksumMismatch && a.status != http.StatusLocked {
+		return
+	}
+	if info, ok := f.reread(c, id); ok {
+		h.Set("Upload-Offset", strconv.FormatInt(info.OffsetBytes, 10))
+		setExpiry(h, info)
+	}
+}
+
+// relocate returns the id of the upload that an answer is about, and puts our
+// own URL in place of tusd's.
+func (f *files) relocate(c echo.Context, h http.Header) (id string) {
+	if location := h.Get("Location"); location != "" {
+		id = path.Base(location)
+		h.Set("Location", f.location(id))
+		return id
+	}
+	return c.Param("id")
+}
+
+// reread returns where the upload stands after a request. What was done is
+// done: the answer does not fail for this.
+func (f *files) reread(c echo.Context, id string) (upload.Info, bool) {
+	ctx := c.Request().Context()
+	info, err := f.info(ctx, id)
+	if err != nil && ctx.Err() == nil {
+		f.gateway.log.WarnContext(ctx, "upload not read after its request", "upload_id", id, "err", err)
+	}
+	return info, err == nil
 }

@@ -211,12 +211,8 @@ func TestUploadForms(t *testing.T) {
 			t.Errorf("status is %s", got)
 		}
 	})
-	t.Run("options", func(t *testing.T) {
-		a := s.do("OPTIONS", "/files/", nil, nil)
-		if a.status != 200 || a.header.Get("Tus-Version") != "1.0.0" || a.header.Get("Tus-Extension") != "creation,creation-with-upload,termination,creation-defer-length" {
-			t.Errorf("%d %v", a.status, a.header)
-		}
-		a = s.do("OPTIONS", "/files/", fields{"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}, nil)
+	t.Run("other sites", func(t *testing.T) {
+		a := s.do("OPTIONS", "/files/", fields{"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}, nil)
 		if a.header.Get("Access-Control-Allow-Origin") != "" {
 			t.Error("any site may upload")
 		}

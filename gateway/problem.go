@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -89,7 +90,9 @@ func tusProblem(code, message string, status int) *problem {
 	case handler.ErrUploadInterrupted.ErrorCode: // tusd says 400, which tus-js-client does not retry
 		status = http.StatusLocked
 	}
-	return newProblem(status, message).typed(strings.ToLower(strings.TrimPrefix(code, "ERR_")))
+	p := newProblem(status, message).typed(strings.ToLower(strings.TrimPrefix(code, "ERR_")))
+	p.Title = cmp.Or(p.Title, "Checksum Mismatch") // 460 is tus's, and net/http has no text for it
+	return p
 }
 
 // routeProblem words the errors of the router itself.

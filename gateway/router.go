@@ -33,7 +33,7 @@ func (g *Gateway) router(f *files) http.Handler {
 	get(e, "/readyz", g.ready)
 	get(e, "/metrics", echo.WrapHandler(promhttp.HandlerFor(g.cfg.Gatherer, promhttp.HandlerOpts{})))
 	mountPage(e)
-	return e
+	return overridden(e)
 }
 
 func get(e *echo.Echo, path string, h echo.HandlerFunc) {
@@ -41,8 +41,7 @@ func get(e *echo.Echo, path string, h echo.HandlerFunc) {
 }
 
 // normalise runs before the routes are looked up. It drops a trailing slash,
-// without a redirect, which would lose a POST's body; and under /files it
-// lets X-HTTP-Method-Override stand for a method that a client cannot send.
+// without a redirect, which would lose a POST's body.
 func normalise(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -50,14 +49,25 @@ func normalise(next echo.HandlerFunc) echo.HandlerFunc {
 			r.URL.Path = strings.TrimSuffix(r.URL.Path, "/")
 			r.URL.RawPath = strings.TrimSuffix(r.URL.RawPath, "/")
 		}
-		override := r.Header.Get("X-HTTP-Method-Override")
-		// tusd reads the header too, after the route was chosen: it must not see it.
-		r.Header.Del("X-HTTP-Method-Override")
-		if r.Method == http.MethodPost && override != "" && strings.HasPrefix(r.URL.Path, filesPath) {
-			r.Method = override
-		}
 		return next(c)
 	}
+}
+
+// overridden lets X-HTTP-Method-Override stand for a method that a client
+// cannot send, under /files/ only, whichever it did send: so tus 1.0 says.
+// Routing, and so authorisation, sees the method that is meant.
+func overridden(next http.Handler) http.Handler {
+	const header = "X-HTTP-Method-Override"
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		override := r.Header.Get(header)
+		r.Header.Del(header) // tusd reads it too, after the route was chosen
+		if override != "" && strings.HasPrefix(r.URL.Path+"/", filesPath+"/") {
+			// The server keeps the request it read: told that it was a HEAD, it would leave the answer without an end.
+			r = r.WithContext(r.Context())
+			r.Method = override
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // textOnly refuses parameters that are no text, which Postgres would refuse

@@ -39,8 +39,5 @@ func (a *tusAnswer) refusal() error {
 		return nil
 	}
 	code, message, _ := strings.Cut(strings.TrimSpace(a.body.String()), ": ")
-	if a.status == http.StatusPreconditionFailed {
-		a.Header().Set("Tus-Version", tusVersion)
-	}
 	return tusProblem(code, message, a.status)
 }

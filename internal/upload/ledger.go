@@ -28,23 +28,27 @@ type ledger struct {
 	queries       *db.Queries
 	jobs          *job.Store
 	expiry, grace time.Duration
+	maxBytes      int64
 }
 
 func newLedger(cfg Config) *ledger {
-	return &ledger{cfg.Pool, db.New(cfg.Pool), cfg.Jobs, cfg.Expiry, cfg.SweepGrace}
+	return &ledger{cfg.Pool, db.New(cfg.Pool), cfg.Jobs, cfg.Expiry, cfg.SweepGrace, cfg.MaxBytes}
 }
 
-func (l *ledger) create(ctx context.Context, d job.Draft, size *int64, meta handler.MetaData) (row db.Upload, err error) {
+// create begins an upload: one by itself, or a partial one, which has no job.
+func (l *ledger) create(ctx context.Context, d job.Draft, size *int64, meta handler.MetaData, concat string) (row db.Upload, err error) {
 	text, err := encodeMetadata(meta)
 	if err != nil {
 		return row, fmt.Errorf("encode metadata: %w", err)
 	}
 	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
-		if err := l.jobs.CreateTx(ctx, tx, d); err != nil {
-			return fmt.Errorf("create job: %w", err)
+		if concat != concatPartial {
+			if err := l.jobs.CreateTx(ctx, tx, d); err != nil {
+				return fmt.Errorf("create job: %w", err)
+			}
 		}
 		row, err = l.queries.WithTx(tx).InsertUpload(ctx, db.InsertUploadParams{
-			ID: d.ID, Tenant: d.Tenant, SizeBytes: size, Metadata: text, Expiry: l.expiry,
+			ID: d.ID, Tenant: d.Tenant, SizeBytes: size, Metadata: text, Concat: concat, Expiry: l.expiry,
 		})
 		if err != nil {
 			return fmt.Errorf("insert upload: %w", err)
@@ -94,10 +98,11 @@ func (l *ledger) remainder(ctx context.Context, u db.Upload, below int64) (*db.P
 	return &last, nil
 }
 
-// advance records a part and moves the offset over its new bytes, whose CRC-64/NVME is crc. It fails with errFenced, and
-// changes nothing, unless u is still what the ledger says.
-func (l *ledger) advance(ctx context.Context, u db.Upload, p db.Part, crc uint64) (row db.Upload, err error) {
-	to := p.StartBytes + p.SizeBytes
+// advance records parts, each behind the other, and moves the offset over their new bytes, whose CRC-64/NVME is crc. It
+// fails with errFenced, and changes nothing, unless u is still what the ledger says.
+func (l *ledger) advance(ctx context.Context, u db.Upload, crc uint64, parts ...db.Part) (row db.Upload, err error) {
+	last := parts[len(parts)-1]
+	to := last.StartBytes + last.SizeBytes
 	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
 		row, err = l.queries.WithTx(tx).Advance(ctx, db.AdvanceParams{
 			ID: u.ID, Epoch: u.Epoch, FromBytes: u.OffsetBytes, ToBytes: to, Expiry: l.expiry,
@@ -109,8 +114,10 @@ func (l *ledger) advance(ctx context.Context, u db.Upload, p db.Part, crc uint64
 		if err != nil {
 			return fmt.Errorf("advance upload: %w", err)
 		}
-		if err := l.queries.WithTx(tx).PutPart(ctx, db.PutPartParams(p)); err != nil {
-			return fmt.Errorf("record part: %w", err)
+		for _, p := range parts {
+			if err := l.queries.WithTx(tx).PutPart(ctx, db.PutPartParams(p)); err != nil {
+				return fmt.Errorf("record part: %w", err)
+			}
 		}
 		return l.finish(ctx, tx, &row)
 	})
@@ -132,18 +139,22 @@ func (l *ledger) declare(ctx context.Context, u db.Upload, size int64) (row db.U
 }
 
 // finish completes an upload whose bytes are all there and enqueues its job; it does nothing to any other. It is the one
-// place where that happens, and always within the transaction that recorded the last byte.
+// place where that happens, and always within the transaction that recorded the last byte. A partial upload has no job,
+// but final ones may wait for it.
 func (l *ledger) finish(ctx context.Context, tx pgx.Tx, u *db.Upload) error {
-	if u.SizeBytes == nil || u.OffsetBytes != *u.SizeBytes {
+	if !full(*u) {
 		return nil
+	}
+	if u.Concat == concatPartial {
+		return l.finishFinals(ctx, tx, u.ID)
+	}
+	if err := l.jobs.EnqueueTx(ctx, tx, u.ID, u.OffsetBytes, uint64(u.Crc64)); err != nil {
+		return fmt.Errorf("enqueue job: %w", err)
 	}
 	if err := l.queries.WithTx(tx).CompleteUpload(ctx, db.CompleteUploadParams{ID: u.ID, Grace: l.grace}); err != nil {
 		return fmt.Errorf("complete upload: %w", err)
 	}
 	u.State = stateComplete
-	if err := l.jobs.EnqueueTx(ctx, tx, u.ID, u.OffsetBytes, uint64(u.Crc64)); err != nil {
-		return fmt.Errorf("enqueue job: %w", err)
-	}
 	return nil
 }
 
@@ -183,9 +194,16 @@ func (l *ledger) expire(ctx context.Context) (id string, keys []string, err erro
 	return id, keys, err
 }
 
-// abort aborts the job of an upload that has just ended and empties its manifest, whose keys it returns.
+// abort aborts the job of an upload that has just ended and empties its manifest, whose keys it returns. What waited for
+// a partial upload ends with it.
 func (l *ledger) abort(ctx context.Context, tx pgx.Tx, u db.Upload, detail string) ([]string, error) {
-	err := l.jobs.AbortTx(ctx, tx, u.ID, detail)
+	err := error(nil)
+	switch {
+	case u.Concat != concatPartial:
+		err = l.jobs.AbortTx(ctx, tx, u.ID, detail)
+	case !full(u):
+		err = l.abortFinals(ctx, tx, u.ID)
+	}
 	// A job that was cancelled or deleted by itself must not keep its upload.
 	if err != nil && !errors.Is(err, job.ErrStep) && !errors.Is(err, job.ErrNotFound) {
 		return nil, fmt.Errorf("abort job: %w", err)
@@ -196,3 +214,6 @@ func (l *ledger) abort(ctx context.Context, tx pgx.Tx, u db.Upload, detail strin
 	}
 	return keys, nil
 }
+
+// full tells whether all bytes of an upload are there.
+func full(u db.Upload) bool { return u.SizeBytes != nil && u.OffsetBytes == *u.SizeBytes }

@@ -108,9 +108,7 @@ func (w *world) wantComplete(id string, want []byte) {
 		w.Fatalf("upload is %+v", info)
 	}
 	objects := w.source(id)
-	got, err := io.ReadAll(w.bucket.Open(w.Context(), objects...))
-	w.must(err)
-	if !bytes.Equal(got, want) {
+	if got := w.content(id); !bytes.Equal(got, want) {
 		w.Fatalf("the %d bytes stored are not the %d sent", len(got), len(want))
 	}
 	j, err := w.jobs.Get(w.Context(), job.DefaultTenant, id)
@@ -142,6 +140,16 @@ func (w *world) source(id string) []blob.Object {
 		objects[i] = blob.Object(p)
 	}
 	return objects
+}
+
+// content is what a worker would read it to.
+func (w *world) content(id string) []byte {
+	w.Helper()
+	body := w.bucket.Open(w.Context(), w.source(id)...)
+	defer body.Close()
+	got, err := io.ReadAll(body)
+	w.must(err)
+	return got
 }
 
 func (w *world) riverJobs(id string) (n int) {

@@ -11,7 +11,7 @@ import (
 )
 
 // NewUpload implements handler.DataStore: the upload and its job exist when it returns. Its id is info.ID, or a new one;
-// its tenant is that of ctx. Empty uploads are complete at once.
+// its tenant is that of ctx. Empty uploads are complete at once. A partial upload has no job; final ones are Concat's.
 func (s *Store) NewUpload(ctx context.Context, info handler.FileInfo) (handler.Upload, error) {
 	if info.Size > s.cfg.MaxBytes {
 		return nil, handler.ErrMaxSizeExceeded
@@ -24,7 +24,11 @@ func (s *Store) NewUpload(ctx context.Context, info handler.FileInfo) (handler.U
 	if info.SizeIsDeferred {
 		size = nil
 	}
-	row, err := s.ledger.create(ctx, d, size, info.MetaData)
+	concat := ""
+	if info.IsPartial {
+		concat = concatPartial
+	}
+	row, err := s.ledger.create(ctx, d, size, info.MetaData, concat)
 	if err != nil {
 		return nil, s.answer(ctx, "create", d.ID, err)
 	}
@@ -50,6 +54,16 @@ func (s *Store) AsLengthDeclarableUpload(u handler.Upload) handler.LengthDeclara
 	return u.(*upload)
 }
 
+// AsConcatableUpload implements handler.ConcaterDataStore, for the sake of partial uploads.
+func (s *Store) AsConcatableUpload(u handler.Upload) handler.ConcatableUpload {
+	return u.(*upload)
+}
+
+// ConcatUploads is never called: tusd can only concatenate what is finished. See Store.Concat.
+func (u *upload) ConcatUploads(context.Context, []handler.Upload) error {
+	return handler.ErrNotImplemented
+}
+
 // upload is one upload during one request.
 type upload struct {
 	store *Store
@@ -59,7 +73,10 @@ type upload struct {
 // GetInfo returns what the request began with, or what it has committed since.
 func (u *upload) GetInfo(context.Context) (handler.FileInfo, error) {
 	meta, err := decodeMetadata(u.row.Metadata)
-	info := handler.FileInfo{ID: u.row.ID, Offset: u.row.OffsetBytes, SizeIsDeferred: u.row.SizeBytes == nil, MetaData: meta}
+	info := handler.FileInfo{
+		ID: u.row.ID, Offset: u.row.OffsetBytes, SizeIsDeferred: u.row.SizeBytes == nil, MetaData: meta,
+		IsPartial: u.row.Concat == concatPartial, IsFinal: u.row.Concat == concatFinal,
+	}
 	if u.row.SizeBytes != nil {
 		info.Size = *u.row.SizeBytes
 	}
@@ -69,7 +86,7 @@ func (u *upload) GetInfo(context.Context) (handler.FileInfo, error) {
 // WriteChunk stores the bytes of src from offset on and returns how far the ledger moved, also together with an error.
 // The end of src is no success: tusd hides a broken connection behind it. What arrived is stored either way.
 func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
-	if u.row.State == stateComplete { // by a length that was declared just before
+	if full(u.row) { // by a length that was declared just before
 		return 0, nil
 	}
 	n, err := u.write(ctx, offset, src)
@@ -78,7 +95,7 @@ func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (i
 
 // FinishUpload has nothing to do: the commit of the last byte finished the upload.
 func (u *upload) FinishUpload(context.Context) error {
-	if u.row.State != stateComplete {
+	if !full(u.row) {
 		return handler.ErrUploadNotFinished
 	}
 	return nil

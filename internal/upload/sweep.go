@@ -46,6 +46,11 @@ func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
 }
 
 func (s *Store) sweep(ctx context.Context, u db.Upload) error {
+	if u.State == stateGone {
+		if err := s.ledger.release(ctx, u); err != nil {
+			return err
+		}
+	}
 	keys, err := s.ledger.queries.PartKeys(ctx, u.ID)
 	if err != nil {
 		return fmt.Errorf("read manifest: %w", err)
@@ -53,6 +58,9 @@ func (s *Store) sweep(ctx context.Context, u db.Upload) error {
 	named := make(map[string]bool, len(keys))
 	for _, key := range keys {
 		named[key] = true
+	}
+	if u.State == stateComplete { // the composer's: it takes up what an earlier one has left
+		named[composedKey(u)] = true
 	}
 	var stray []string
 	for o, err := range s.cfg.Bucket.List(ctx, prefix(u)) {
@@ -67,6 +75,18 @@ func (s *Store) sweep(ctx context.Context, u db.Upload) error {
 		return err
 	}
 	return s.ledger.queries.Swept(ctx, db.SweptParams{ID: u.ID, SweepAt: u.SweepAt})
+}
+
+// release drops what an upload that ended without its bytes still holds: its references to partial uploads, and its
+// manifest unless a final upload needs that.
+func (l *ledger) release(ctx context.Context, u db.Upload) error {
+	if err := l.queries.Release(ctx, u.ID); err != nil {
+		return fmt.Errorf("release partial uploads: %w", err)
+	}
+	if _, err := l.queries.DeleteParts(ctx, u.ID); err != nil {
+		return fmt.Errorf("delete parts: %w", err)
+	}
+	return nil
 }
 
 // discard deletes objects that the ledger no longer names. What it misses Sweep finds, so it does not fail.

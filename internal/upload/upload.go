@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"time"
@@ -98,12 +99,13 @@ func (c Config) check() error {
 	return nil
 }
 
-// Composer returns the store for tusd's handler, with termination, deferred lengths and locks. The handler's
+// Composer returns the store for tusd's handler, with termination, deferred lengths, partial uploads and locks. The handler's
 // AcquireLockTimeout must be longer than 2 s, the time that a takeover takes.
 func (s *Store) Composer() *handler.StoreComposer {
 	c := handler.NewStoreComposer()
 	c.UseCore(s)
 	c.UseTerminater(s)
+	c.UseConcater(s)
 	c.UseLengthDeferrer(s)
 	c.UseLocker(s.locker)
 	return c
@@ -111,14 +113,16 @@ func (s *Store) Composer() *handler.StoreComposer {
 
 // Info is what HEAD tells of an upload: a snapshot, owned by the caller.
 type Info struct {
-	// ID is the upload's and its job's.
+	// ID is the upload's and its job's; a partial upload has no job.
 	ID, Tenant string
 	// SizeBytes is the declared length, -1 while it is deferred.
 	SizeBytes int64
-	// OffsetBytes is how many bytes are stored. It never decreases.
+	// OffsetBytes is how many bytes are stored. It never decreases. That of a final upload is 0 until it is complete.
 	OffsetBytes int64
-	// Complete says that all bytes are stored and the job is enqueued: the one comes with the other.
+	// Complete says that all bytes are stored and the job, if it has one, is enqueued: the one comes with the other.
 	Complete bool
+	// Concat is the Upload-Concat of a partial or final upload as it was sent, or "".
+	Concat string
 	// Metadata is Upload-Metadata as it was sent: any bytes, without the base64.
 	Metadata map[string]string
 	// ExpiresAt is when an upload that is not complete ends by itself.
@@ -133,8 +137,16 @@ func (s *Store) Info(ctx context.Context, tenant, id string) (Info, error) {
 		return Info{}, err
 	}
 	info := Info{
-		ID: row.ID, Tenant: row.Tenant, SizeBytes: -1, OffsetBytes: row.OffsetBytes, Complete: row.State == stateComplete,
-		ExpiresAt: row.ExpiresAt.UTC(),
+		ID: row.ID, Tenant: row.Tenant, SizeBytes: -1, OffsetBytes: row.OffsetBytes, Complete: full(row),
+		Concat: row.ConcatHeader, ExpiresAt: row.ExpiresAt.UTC(),
+	}
+	switch {
+	case row.Concat == concatPartial:
+		info.Concat = concatPartial
+	case row.Concat == concatFinal && row.State != stateComplete:
+		if info.ExpiresAt, err = s.ledger.queries.FinalExpiry(ctx, id); err != nil {
+			return Info{}, fmt.Errorf("get expiry: %w", err)
+		}
 	}
 	if row.SizeBytes != nil {
 		info.SizeBytes = *row.SizeBytes

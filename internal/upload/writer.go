@@ -33,6 +33,10 @@ type writer struct {
 	queue chan *part // parts received, in their order
 	merge *db.Part   // the remainder that the first part is merged with, or nil
 	stop  context.CancelCauseFunc
+
+	check   func() error // nil: parts are recorded as they come
+	checked batch        // with check: the parts stored so far
+	broken  error        // why src was not read to its end; set before queue is closed
 }
 
 // write takes the upload over, stores what src has, and leaves the last committed state in u.row.
@@ -48,6 +52,7 @@ func (u *upload) write(ctx context.Context, offset int64, src io.Reader) (int64,
 	committed := make(chan error)
 	go func() { committed <- w.commitAll(work) }()
 	err = w.receiveAll(ctx, work, src)
+	w.broken = err
 	close(w.queue)
 	if commitErr := <-committed; commitErr != nil {
 		err = commitErr // then err is only its echo
@@ -78,6 +83,7 @@ func (u *upload) begin(ctx context.Context, offset int64) (*writer, error) {
 	}
 	return &writer{
 		store: s, row: row, keys: fmt.Sprintf("%s%d-", prefix(row), row.Epoch), left: limit - offset, head: make([]byte, headBytes), merge: merge,
+		check: checkOf(ctx), checked: batch{end: offset},
 		queue: make(chan *part, s.cfg.PartsInFlight-1), // one more is with commitAll
 	}, nil
 }
@@ -137,29 +143,44 @@ func (w *writer) commitAll(ctx context.Context) (failure error) {
 			}
 		}
 	}
+	if w.check != nil {
+		return w.commitChecked(ctx, failure)
+	}
 	return failure
 }
 
+// commit records a part that is stored, or has it wait for the check.
 func (w *writer) commit(ctx context.Context, p *part) error {
 	if p.err != nil {
 		return p.err
 	}
+	if w.check != nil {
+		w.checked.add(p, w.row.ID)
+		return nil
+	}
+	one := batch{end: w.row.OffsetBytes}
+	one.add(p, w.row.ID)
+	return w.record(ctx, one)
+}
+
+// record moves the ledger over the parts of a batch.
+func (w *writer) record(ctx context.Context, b batch) error {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	m := w.store.metrics
-	row, err := w.store.ledger.advance(ctx, w.row, p.row(w.row.ID, w.row.OffsetBytes), p.crc)
+	row, err := w.store.ledger.advance(ctx, w.row, b.crc, b.rows...)
 	if err != nil {
 		if errors.Is(err, errFenced) {
 			m.fenced.Inc()
 		}
 		return err
 	}
+	m.parts.Add(float64(len(b.rows)))
+	m.stored.Add(float64(b.end - w.row.OffsetBytes))
 	w.row = row
-	m.parts.Inc()
-	m.stored.Add(float64(p.size))
-	if p.remainder != nil { // not before its successor is recorded
+	if b.merged != "" { // not before its successor is recorded
 		m.merges.Inc()
-		w.store.discard(ctx, row.ID, p.remainder.ObjectKey)
+		w.store.discard(ctx, row.ID, b.merged)
 	}
 	return nil
 }
@@ -167,3 +188,6 @@ func (w *writer) commit(ctx context.Context, p *part) error {
 // prefix returns what the keys of an upload's parts begin with. Behind it stand epoch and number: a key has one writer
 // and is written by one request, so a late one of a writer that was stopped or killed lands where nobody reads.
 func prefix(u db.Upload) string { return "uploads/" + u.Tenant + "/" + u.ID + "/" }
+
+// composedKey is the key of the one object that the parts of an upload become.
+func composedKey(u db.Upload) string { return prefix(u) + "file" }

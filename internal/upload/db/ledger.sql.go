@@ -14,7 +14,7 @@ const advance = `-- name: Advance :one
 UPDATE uploads
 SET offset_bytes = $1, crc64 = $2, expires_at = clock_timestamp() + $3::interval, updated_at = clock_timestamp()
 WHERE id = $4 AND epoch = $5 AND state = 'open' AND offset_bytes = $6
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at
 `
 
 type AdvanceParams struct {
@@ -50,6 +50,9 @@ func (q *Queries) Advance(ctx context.Context, arg AdvanceParams) (Upload, error
 		&i.SweepAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Concat,
+		&i.ConcatHeader,
+		&i.ComposeAt,
 	)
 	return i, err
 }
@@ -64,7 +67,7 @@ WHERE id = (
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at
 `
 
 // ClaimSweep returns the ended upload whose grace time was over first. It is due again after the next one, unless Swept
@@ -85,13 +88,17 @@ func (q *Queries) ClaimSweep(ctx context.Context, grace time.Duration) (Upload, 
 		&i.SweepAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Concat,
+		&i.ConcatHeader,
+		&i.ComposeAt,
 	)
 	return i, err
 }
 
 const completeUpload = `-- name: CompleteUpload :exec
 UPDATE uploads
-SET state = 'complete', sweep_at = clock_timestamp() + $1::interval, updated_at = clock_timestamp()
+SET state = 'complete', sweep_at = clock_timestamp() + $1::interval, updated_at = clock_timestamp(),
+    compose_at = CASE WHEN concat = 'final' OR EXISTS (SELECT FROM parts WHERE upload_id = uploads.id AND start_bytes > 0) THEN clock_timestamp() END
 WHERE id = $2 AND state = 'open'
 `
 
@@ -100,6 +107,7 @@ type CompleteUploadParams struct {
 	ID    string
 }
 
+// CompleteUpload also has the parts made one object, unless there is but one.
 func (q *Queries) CompleteUpload(ctx context.Context, arg CompleteUploadParams) error {
 	_, err := q.db.Exec(ctx, completeUpload, arg.Grace, arg.ID)
 	return err
@@ -108,8 +116,8 @@ func (q *Queries) CompleteUpload(ctx context.Context, arg CompleteUploadParams) 
 const declareLength = `-- name: DeclareLength :one
 UPDATE uploads
 SET size_bytes = $1, updated_at = clock_timestamp()
-WHERE id = $2 AND tenant = $3 AND state = 'open' AND size_bytes IS NULL AND offset_bytes <= $1
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at
+WHERE id = $2 AND tenant = $3 AND state = 'open' AND concat <> 'final' AND size_bytes IS NULL AND offset_bytes <= $1
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at
 `
 
 type DeclareLengthParams struct {
@@ -135,14 +143,23 @@ func (q *Queries) DeclareLength(ctx context.Context, arg DeclareLengthParams) (U
 		&i.SweepAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Concat,
+		&i.ConcatHeader,
+		&i.ComposeAt,
 	)
 	return i, err
 }
 
 const deleteParts = `-- name: DeleteParts :many
-DELETE FROM parts WHERE upload_id = $1 RETURNING object_key
+DELETE FROM parts
+WHERE upload_id = $1 AND NOT EXISTS (
+    SELECT FROM concats JOIN uploads AS f ON f.id = concats.final_id
+    WHERE concats.partial_id = $1 AND f.state <> 'gone'
+)
+RETURNING object_key
 `
 
+// DeleteParts empties a manifest, unless a final upload needs it.
 func (q *Queries) DeleteParts(ctx context.Context, uploadID string) ([]string, error) {
 	rows, err := q.db.Query(ctx, deleteParts, uploadID)
 	if err != nil {
@@ -168,15 +185,16 @@ UPDATE uploads
 SET state = 'gone', epoch = epoch + 1, sweep_at = clock_timestamp() + $1::interval, updated_at = clock_timestamp()
 WHERE id = (
     SELECT u.id FROM uploads AS u
-    WHERE u.state = 'open' AND u.expires_at <= clock_timestamp()
+    WHERE u.state = 'open' AND u.concat <> 'final' AND u.expires_at <= clock_timestamp()
     ORDER BY u.expires_at
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at
 `
 
-// EndExpired is EndUpload of the upload that expired first and that nobody else is about to end.
+// EndExpired is EndUpload of the upload that expired first and that nobody else is about to end. An open final upload
+// waits for a partial one, with whose expiry it ends.
 func (q *Queries) EndExpired(ctx context.Context, grace time.Duration) (Upload, error) {
 	row := q.db.QueryRow(ctx, endExpired, grace)
 	var i Upload
@@ -193,6 +211,9 @@ func (q *Queries) EndExpired(ctx context.Context, grace time.Duration) (Upload, 
 		&i.SweepAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Concat,
+		&i.ConcatHeader,
+		&i.ComposeAt,
 	)
 	return i, err
 }
@@ -201,7 +222,7 @@ const endUpload = `-- name: EndUpload :one
 UPDATE uploads
 SET state = 'gone', epoch = epoch + 1, sweep_at = clock_timestamp() + $1::interval, updated_at = clock_timestamp()
 WHERE id = $2 AND tenant = $3 AND state = 'open'
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at
 `
 
 type EndUploadParams struct {
@@ -210,7 +231,8 @@ type EndUploadParams struct {
 	Tenant string
 }
 
-// EndUpload ends an open upload without completing it; raising the epoch stops its writer.
+// EndUpload ends an open upload without completing it; raising the epoch stops its writer. A partial one is open even
+// when it is full.
 func (q *Queries) EndUpload(ctx context.Context, arg EndUploadParams) (Upload, error) {
 	row := q.db.QueryRow(ctx, endUpload, arg.Grace, arg.ID, arg.Tenant)
 	var i Upload
@@ -227,12 +249,15 @@ func (q *Queries) EndUpload(ctx context.Context, arg EndUploadParams) (Upload, e
 		&i.SweepAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Concat,
+		&i.ConcatHeader,
+		&i.ComposeAt,
 	)
 	return i, err
 }
 
 const getUpload = `-- name: GetUpload :one
-SELECT uploads.id, uploads.tenant, uploads.size_bytes, uploads.offset_bytes, uploads.epoch, uploads.state, uploads.crc64, uploads.metadata, uploads.expires_at, uploads.sweep_at, uploads.created_at, uploads.updated_at, (uploads.state = 'open' AND uploads.expires_at <= clock_timestamp())::boolean AS expired
+SELECT uploads.id, uploads.tenant, uploads.size_bytes, uploads.offset_bytes, uploads.epoch, uploads.state, uploads.crc64, uploads.metadata, uploads.expires_at, uploads.sweep_at, uploads.created_at, uploads.updated_at, uploads.concat, uploads.concat_header, uploads.compose_at, (uploads.state = 'open' AND uploads.concat <> 'final' AND uploads.expires_at <= clock_timestamp())::boolean AS expired
 FROM uploads
 WHERE id = $1 AND tenant = $2
 `
@@ -247,6 +272,7 @@ type GetUploadRow struct {
 	Expired bool
 }
 
+// GetUpload: a final upload has no expiry of its own. See EndExpired.
 func (q *Queries) GetUpload(ctx context.Context, arg GetUploadParams) (GetUploadRow, error) {
 	row := q.db.QueryRow(ctx, getUpload, arg.ID, arg.Tenant)
 	var i GetUploadRow
@@ -263,23 +289,28 @@ func (q *Queries) GetUpload(ctx context.Context, arg GetUploadParams) (GetUpload
 		&i.Upload.SweepAt,
 		&i.Upload.CreatedAt,
 		&i.Upload.UpdatedAt,
+		&i.Upload.Concat,
+		&i.Upload.ConcatHeader,
+		&i.Upload.ComposeAt,
 		&i.Expired,
 	)
 	return i, err
 }
 
 const insertUpload = `-- name: InsertUpload :one
-INSERT INTO uploads (id, tenant, size_bytes, metadata, expires_at)
-VALUES ($1, $2, $3, $4, clock_timestamp() + $5::interval)
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at
+INSERT INTO uploads (id, tenant, size_bytes, metadata, concat, concat_header, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp() + $7::interval)
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at
 `
 
 type InsertUploadParams struct {
-	ID        string
-	Tenant    string
-	SizeBytes *int64
-	Metadata  []byte
-	Expiry    time.Duration
+	ID           string
+	Tenant       string
+	SizeBytes    *int64
+	Metadata     []byte
+	Concat       string
+	ConcatHeader string
+	Expiry       time.Duration
 }
 
 func (q *Queries) InsertUpload(ctx context.Context, arg InsertUploadParams) (Upload, error) {
@@ -288,6 +319,8 @@ func (q *Queries) InsertUpload(ctx context.Context, arg InsertUploadParams) (Upl
 		arg.Tenant,
 		arg.SizeBytes,
 		arg.Metadata,
+		arg.Concat,
+		arg.ConcatHeader,
 		arg.Expiry,
 	)
 	var i Upload
@@ -304,6 +337,9 @@ func (q *Queries) InsertUpload(ctx context.Context, arg InsertUploadParams) (Upl
 		&i.SweepAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Concat,
+		&i.ConcatHeader,
+		&i.ComposeAt,
 	)
 	return i, err
 }
@@ -396,8 +432,8 @@ func (q *Queries) Swept(ctx context.Context, arg SweptParams) error {
 const takeUpload = `-- name: TakeUpload :one
 UPDATE uploads
 SET epoch = epoch + 1, expires_at = clock_timestamp() + $1::interval, updated_at = clock_timestamp()
-WHERE id = $2 AND tenant = $3 AND state = 'open' AND offset_bytes = $4 AND expires_at > clock_timestamp()
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at
+WHERE id = $2 AND tenant = $3 AND state = 'open' AND concat <> 'final' AND offset_bytes = $4 AND expires_at > clock_timestamp()
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at
 `
 
 type TakeUploadParams struct {
@@ -429,6 +465,9 @@ func (q *Queries) TakeUpload(ctx context.Context, arg TakeUploadParams) (Upload,
 		&i.SweepAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Concat,
+		&i.ConcatHeader,
+		&i.ComposeAt,
 	)
 	return i, err
 }

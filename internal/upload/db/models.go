@@ -18,16 +18,19 @@ type Part struct {
 }
 
 type Upload struct {
-	ID          string
-	Tenant      string
-	SizeBytes   *int64
-	OffsetBytes int64
-	Epoch       int64
-	State       string
-	Crc64       int64
-	Metadata    []byte
-	ExpiresAt   time.Time
-	SweepAt     *time.Time
-	CreatedAt   time.Time
-	UpdatedAt   time.Time
+	ID           string
+	Tenant       string
+	SizeBytes    *int64
+	OffsetBytes  int64
+	Epoch        int64
+	State        string
+	Crc64        int64
+	Metadata     []byte
+	ExpiresAt    time.Time
+	SweepAt      *time.Time
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+	Concat       string
+	ConcatHeader string
+	ComposeAt    *time.Time
 }

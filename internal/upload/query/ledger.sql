@@ -1,10 +1,11 @@
 -- name: InsertUpload :one
-INSERT INTO uploads (id, tenant, size_bytes, metadata, expires_at)
-VALUES (@id, @tenant, sqlc.narg(size_bytes), @metadata, clock_timestamp() + @expiry::interval)
+INSERT INTO uploads (id, tenant, size_bytes, metadata, concat, concat_header, expires_at)
+VALUES (@id, @tenant, sqlc.narg(size_bytes), @metadata, @concat, @concat_header, clock_timestamp() + @expiry::interval)
 RETURNING *;
 
+-- GetUpload: a final upload has no expiry of its own. See EndExpired.
 -- name: GetUpload :one
-SELECT sqlc.embed(uploads), (uploads.state = 'open' AND uploads.expires_at <= clock_timestamp())::boolean AS expired
+SELECT sqlc.embed(uploads), (uploads.state = 'open' AND uploads.concat <> 'final' AND uploads.expires_at <= clock_timestamp())::boolean AS expired
 FROM uploads
 WHERE id = @id AND tenant = @tenant;
 
@@ -12,7 +13,7 @@ WHERE id = @id AND tenant = @tenant;
 -- name: TakeUpload :one
 UPDATE uploads
 SET epoch = epoch + 1, expires_at = clock_timestamp() + @expiry::interval, updated_at = clock_timestamp()
-WHERE id = @id AND tenant = @tenant AND state = 'open' AND offset_bytes = @offset_bytes AND expires_at > clock_timestamp()
+WHERE id = @id AND tenant = @tenant AND state = 'open' AND concat <> 'final' AND offset_bytes = @offset_bytes AND expires_at > clock_timestamp()
 RETURNING *;
 
 -- Advance moves the offset over one more part, if the caller still is the writer.
@@ -26,28 +27,32 @@ RETURNING *;
 -- name: DeclareLength :one
 UPDATE uploads
 SET size_bytes = @size_bytes, updated_at = clock_timestamp()
-WHERE id = @id AND tenant = @tenant AND state = 'open' AND size_bytes IS NULL AND offset_bytes <= @size_bytes
+WHERE id = @id AND tenant = @tenant AND state = 'open' AND concat <> 'final' AND size_bytes IS NULL AND offset_bytes <= @size_bytes
 RETURNING *;
 
+-- CompleteUpload also has the parts made one object, unless there is but one.
 -- name: CompleteUpload :exec
 UPDATE uploads
-SET state = 'complete', sweep_at = clock_timestamp() + @grace::interval, updated_at = clock_timestamp()
+SET state = 'complete', sweep_at = clock_timestamp() + @grace::interval, updated_at = clock_timestamp(),
+    compose_at = CASE WHEN concat = 'final' OR EXISTS (SELECT FROM parts WHERE upload_id = uploads.id AND start_bytes > 0) THEN clock_timestamp() END
 WHERE id = @id AND state = 'open';
 
--- EndUpload ends an open upload without completing it; raising the epoch stops its writer.
+-- EndUpload ends an open upload without completing it; raising the epoch stops its writer. A partial one is open even
+-- when it is full.
 -- name: EndUpload :one
 UPDATE uploads
 SET state = 'gone', epoch = epoch + 1, sweep_at = clock_timestamp() + @grace::interval, updated_at = clock_timestamp()
 WHERE id = @id AND tenant = @tenant AND state = 'open'
 RETURNING *;
 
--- EndExpired is EndUpload of the upload that expired first and that nobody else is about to end.
+-- EndExpired is EndUpload of the upload that expired first and that nobody else is about to end. An open final upload
+-- waits for a partial one, with whose expiry it ends.
 -- name: EndExpired :one
 UPDATE uploads
 SET state = 'gone', epoch = epoch + 1, sweep_at = clock_timestamp() + @grace::interval, updated_at = clock_timestamp()
 WHERE id = (
     SELECT u.id FROM uploads AS u
-    WHERE u.state = 'open' AND u.expires_at <= clock_timestamp()
+    WHERE u.state = 'open' AND u.concat <> 'final' AND u.expires_at <= clock_timestamp()
     ORDER BY u.expires_at
     LIMIT 1
     FOR UPDATE SKIP LOCKED
@@ -84,5 +89,11 @@ SELECT * FROM parts WHERE upload_id = @upload_id ORDER BY start_bytes DESC LIMIT
 -- name: PartKeys :many
 SELECT object_key FROM parts WHERE upload_id = @upload_id;
 
+-- DeleteParts empties a manifest, unless a final upload needs it.
 -- name: DeleteParts :many
-DELETE FROM parts WHERE upload_id = @upload_id RETURNING object_key;
+DELETE FROM parts
+WHERE upload_id = @upload_id AND NOT EXISTS (
+    SELECT FROM concats JOIN uploads AS f ON f.id = concats.final_id
+    WHERE concats.partial_id = @upload_id AND f.state <> 'gone'
+)
+RETURNING object_key;
