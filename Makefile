@@ -13,6 +13,7 @@ GOFUMPT       := mvdan.cc/gofumpt@v0.12.0
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SQLC          := github.com/sqlc-dev/sqlc/cmd/sqlc@v1.31.1
 DEADCODE      := golang.org/x/tools/cmd/deadcode@v0.52.0
+DUCKDB        := @duckdb/node-api@1.5.6-r.1
 
 # The race detector slows a test about tenfold, so it runs only where
 # goroutines meet over shared state; the other packages have one goroutine.
@@ -56,6 +57,16 @@ bench: deps ## Run every benchmark, each alone, and the whole path in cmd/sluice
 	go test -run '^$$' -bench . -benchmem -p 1 -timeout 60m $$(go list ./... | grep -v '^sluice/cmd/')
 	go test -run '^$$' -bench . -timeout 60m ./cmd/...
 
+# BENCH_ROWS=100000 makes a short run of it, in seconds instead of minutes.
+BENCH_ROWS ?= 10000000
+BENCH_RUNS ?= 3
+
+.PHONY: bench-parse
+bench-parse: .bin/bench/.duckdb ## Compare parsing and summing with DuckDB and encoding/csv (BENCH_ROWS=10000000, BENCH_RUNS=3; 2 GB of generated files in .bin/bench)
+	go test -c -tags purego -o .bin/bench/purego.test ./internal/pipeline
+	@SLUICE_BENCH_DIR='$(CURDIR)/.bin/bench' SLUICE_BENCH_ROWS=$(BENCH_ROWS) SLUICE_BENCH_RUNS=$(BENCH_RUNS) \
+		go test -count=1 -v -timeout 90m -run '^TestBenchParse$$' ./internal/pipeline | grep -v '^=== '
+
 .PHONY: soak
 soak: deps ## Fuzz each fuzz target for SOAK=1m and repeat the concurrent tests SOAK_COUNT=10 times
 	@go test -list '^Fuzz' ./... \
@@ -81,7 +92,7 @@ clean: ## Remove bin and .bin
 .PHONY: help
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # What the tests need beside Go: Debian's postgresql, and Node for the test
 # with tus-js-client, which prints its reason and is skipped without it.
@@ -95,6 +106,13 @@ deps:
 	echo 'Installing nodejs and npm'; \
 	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends nodejs npm >/dev/null \
 		|| echo 'Node could not be installed: its test is skipped'
+
+.PHONY: .bin/bench/.duckdb
+.bin/bench/.duckdb:
+	@command -v node npm >/dev/null || { echo 'DuckDB comes by npm: apt-get install nodejs npm'; exit 1; }
+	@mkdir -p .bin/bench
+	@if [ "$$(cat $@ 2>/dev/null)" = '$(DUCKDB)' ]; then exit 0; fi; \
+	echo 'npm install $(DUCKDB)'; npm install --silent --no-fund --no-audit --prefix .bin/bench '$(DUCKDB)' && echo '$(DUCKDB)' >$@
 
 .PHONY: tools
 tools: .bin/.gofumpt .bin/.golangci-lint .bin/.sqlc .bin/.deadcode

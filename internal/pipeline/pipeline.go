@@ -89,11 +89,7 @@ const batchRows = 2048
 // the file's, and trying again may help. Aggregates are whole only when the
 // error is nil.
 func Run(ctx context.Context, in Input, sinks Sinks) (*Result, error) {
-	r := &run{
-		in: in, sinks: sinks,
-		source: newSource(in.Source, len(in.SHA256) > 0),
-		sums:   rollup.New(rollup.Config{MemoryBytes: in.MemoryBytes, TempDir: in.TempDir}),
-	}
+	r := newRun(in, sinks)
 	err := r.parse(ctx)
 	if err = r.judge(err); err == nil {
 		err = r.persist()
@@ -110,6 +106,14 @@ type run struct {
 	sums    *rollup.Rollup
 	horizon horizon
 	written persisted
+}
+
+func newRun(in Input, sinks Sinks) *run {
+	return &run{
+		in: in, sinks: sinks,
+		source: newSource(in.Source, len(in.SHA256) > 0),
+		sums:   rollup.New(rollup.Config{MemoryBytes: in.MemoryBytes, TempDir: in.TempDir}),
+	}
 }
 
 // parse books every record of the file.

@@ -1,0 +1,103 @@
+package pipeline_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// benchFile is a generated file of transactions: over two years, a tenth of the
+// texts quoted, with commas and quotes in them, and one in 250 with a line feed
+// after which it looks like a record.
+type benchFile struct {
+	name           string
+	rows, accounts int
+	sorted         bool // by account and date
+}
+
+const benchDays = 730
+
+// path returns the file, made if it is not there. A row is a function of its
+// number alone, so it is the same on every machine.
+func (f benchFile) path(t testing.TB, dir string) string {
+	t.Helper()
+	path := filepath.Join(dir, fmt.Sprintf("v1-%d-%d-%v.csv", f.rows, f.accounts, f.sorted))
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	out, err := os.Create(path + ".part")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := bufio.NewWriterSize(out, 1<<20)
+	_, err = w.WriteString("account_id,date,amount,is_revenue,description\n")
+	dates := make([]string, benchDays)
+	for i := range dates {
+		dates[i] = time.Date(2024, 1, 1+i, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
+	}
+	var row []byte
+	for i := 0; i < f.rows && err == nil; i++ {
+		row = f.appendRow(row[:0], i, dates)
+		_, err = w.Write(row)
+	}
+	if err := errors.Join(err, w.Flush(), out.Close(), os.Rename(path+".part", path)); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func (f benchFile) appendRow(b []byte, i int, dates []string) []byte {
+	random := mixed(uint64(i))
+	draw := func(n uint64) uint64 {
+		random = mixed(random)
+		return random % n
+	}
+	account, day := draw(uint64(f.accounts)), draw(benchDays)
+	if f.sorted {
+		account = uint64(i) * uint64(f.accounts) / uint64(f.rows)
+		first := (account*uint64(f.rows) + uint64(f.accounts) - 1) / uint64(f.accounts)
+		day = (uint64(i) - first) * benchDays / (uint64(f.rows)/uint64(f.accounts) + 1)
+	}
+	b = append(b, "ACC"...)
+	b = strconv.AppendUint(b, 1_000_000+account*7919, 10)
+	b = append(append(append(b, ','), dates[day]...), ',')
+	cents := int64(draw(1_000_001)) - 500_000
+	if cents < 0 {
+		b, cents = append(b, '-'), -cents
+	}
+	b = strconv.AppendInt(b, cents/100, 10)
+	b = append(b, '.', byte('0'+cents/10%10), byte('0'+cents%10), ',')
+	b = append(strconv.AppendBool(b, draw(4) == 0), ',')
+	return append(appendText(b, draw), '\n')
+}
+
+func appendText(b []byte, draw func(n uint64) uint64) []byte {
+	words := [...]string{
+		"CARD PURCHASE", "ACH DEPOSIT", "WIRE IN", "PAYOUT", "PAYROLL", "RENT", "UTILITIES", "MARKET", "FEE", "REFUND", "TRANSFER", "CHECK", "Café Zoë",
+	}
+	first, second, number := words[draw(uint64(len(words)))], words[draw(uint64(len(words)))], draw(1<<20)
+	if draw(10) > 0 {
+		return strconv.AppendUint(append(append(append(append(b, first...), ' '), second...), " #"...), number, 10)
+	}
+	b = append(append(append(append(b, '"'), first...), ", "...), second...)
+	switch kind := draw(25); {
+	case kind == 0:
+		b = append(b, "\nACC1000000,2024-01-01,1.00,true,x "...)
+	case kind < 10:
+		b = append(b, ` ""ref"" `...)
+	}
+	return append(strconv.AppendUint(b, number, 10), '"')
+}
+
+// mixed is the output function of SplitMix64.
+func mixed(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
