@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice/internal/aggregate"
+	"sluice/internal/job"
 	"sluice/internal/money"
 )
 
@@ -144,7 +145,7 @@ func TestLostFileIsAProblem(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	id := s.completed(outcome{rows: someSums(3), rejects: "line,reason,detail\n"})
-	if err := s.bucket.Delete(t.Context(), id+"/aggregates.parquet", id+"/rejects.csv"); err != nil {
+	if err := s.bucket.Delete(t.Context(), job.ResultPrefix(job.DefaultTenant, id)+"1/aggregates.parquet", job.ResultPrefix(job.DefaultTenant, id)+"1/rejects.csv"); err != nil {
 		t.Fatal(err)
 	}
 	for _, accept := range []string{"application/json", "text/csv", "application/vnd.apache.parquet"} {

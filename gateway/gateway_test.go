@@ -249,9 +249,9 @@ func (s *server) result(id string, o outcome) job.Result {
 	if o.parquet == nil {
 		o.parquet = parquetOf(s.t, o.exponent, o.rows)
 	}
-	r.Aggregates = s.put(id+"/aggregates.parquet", o.parquet)
+	r.Aggregates = s.put(job.ResultPrefix(o.tenant, id)+"1/aggregates.parquet", o.parquet)
 	if o.rejects != "" {
-		r.Rejects = s.put(id+"/rejects.csv", []byte(o.rejects))
+		r.Rejects = s.put(job.ResultPrefix(o.tenant, id)+"1/rejects.csv", []byte(o.rejects))
 	}
 	return r
 }

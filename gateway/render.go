@@ -15,7 +15,9 @@ import (
 
 // writeJSON answers with v. Money and rates in v are json.Number or
 // json.RawMessage, so no float comes near them.
-func writeJSON(c echo.Context, v any) error {
+func writeJSON(c echo.Context, v any) error { return writeStatusJSON(c, http.StatusOK, v) }
+
+func writeStatusJSON(c echo.Context, status int, v any) error {
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)
 	e.SetEscapeHTML(false) // an account id reads the same here as in NDJSON
@@ -23,7 +25,7 @@ func writeJSON(c echo.Context, v any) error {
 		return err
 	}
 	c.Response().Header().Set("Cache-Control", "no-store")
-	return c.Blob(http.StatusOK, mediaJSON, body.Bytes())
+	return c.Blob(status, mediaJSON, body.Bytes())
 }
 
 // amount writes minor units as a number of major units with all of the

@@ -43,6 +43,7 @@ type ingest struct {
 	cfg     Config
 	room    *semaphore.Weighted // of Config.Concurrency: a job takes one, or all to be alone
 	metrics *metrics
+	running running
 }
 
 func newIngest(cfg Config, m *metrics) *ingest {
@@ -80,7 +81,9 @@ func (w *ingest) Work(ctx context.Context, rj *river.Job[job.IngestArgs]) error 
 	}
 	held, drop := context.WithCancelCause(ctx)
 	a.keeper = keepLease(held, drop, w.cfg, lease)
+	w.running.add(a.keeper)
 	err = w.try(held, a, rj.Args.Alone)
+	w.running.remove(a.keeper)
 	a.keeper.stop()
 	if cause := context.Cause(held); errors.Is(cause, job.ErrLostLease) {
 		err = cause

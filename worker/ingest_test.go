@@ -127,18 +127,17 @@ func TestLostLeaseChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	id := w.file(csv...)
 	g := w.gate(partKey(id, 1))
-	stop := w.start()
+	stop := w.start(func(c *worker.Config) { c.Concurrency = 1 }) // busy: it will not claim the job again
 	<-g.reached
 	lost := w.get(id)
-	// What recovery does once the lease is over, and another worker's claim.
-	w.exec(`UPDATE jobs SET lease_expires_at = now() - interval '1 s' WHERE id = $1`, id)
-	if ids, err := w.jobs.Recover(t.Context(), 1); err != nil || len(ids) != 1 {
-		t.Skipf("the worker's own recovery or heartbeat was faster: %v, %v", ids, err)
-	}
+	w.eventually("the lease's loss", func() bool {
+		w.exec(`UPDATE jobs SET lease_expires_at = now() - interval '1 s' WHERE id = $1 AND state = 'IN_PROGRESS'`, id)
+		_, err := w.jobs.Recover(t.Context(), 1)
+		w.must(err)
+		return w.get(id).State == job.UploadComplete // unless a heartbeat came in between
+	})
 	other, _, err := w.jobs.Claim(t.Context(), job.IngestArgs{JobID: id, Fence: lost.Fence + 1}, "another")
-	if err != nil {
-		t.Skipf("the worker claimed the recovered job first: %v", err)
-	}
+	w.must(err)
 	close(g.opened)
 	w.eventually("the attempt's end", func() bool {
 		return w.count(`river_job WHERE kind = 'ingest' AND state = 'completed'`) >= 1
@@ -255,20 +254,18 @@ func TestProgress(t *testing.T) {
 	w.ends(id)
 }
 
-// tracer makes a COPY panic in the worker's goroutine.
-type tracer struct{ left atomic.Int64 }
+// tracer sees the statement that stores a result, the last one of an attempt's
+// transaction, before it is sent.
+type tracer struct{ storing func() }
 
-func (*tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
-	return ctx
-}
-func (*tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
-func (p *tracer) TraceCopyFromStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceCopyFromStartData) context.Context {
-	if p.left.Add(-1) >= 0 {
-		panic("as asked")
+func (p *tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryStartData) context.Context {
+	if strings.Contains(q.SQL, "-- name: InsertResult") {
+		p.storing()
 	}
 	return ctx
 }
-func (*tracer) TraceCopyFromEnd(context.Context, *pgx.Conn, pgx.TraceCopyFromEndData) {}
+
+func (*tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
 // A panic is a death. The first is not held against the file, for it may have
 // been a neighbour's; after three alone the job is given up.
@@ -284,9 +281,15 @@ func TestPanics(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var p tracer
-			p.left.Store(int64(c.panics))
-			w := newWorld(t, func(cfg *pgxpool.Config) { cfg.ConnConfig.Tracer = &p })
+			var left atomic.Int64
+			left.Store(int64(c.panics))
+			w := newWorld(t, func(cfg *pgxpool.Config) {
+				cfg.ConnConfig.Tracer = &tracer{storing: func() {
+					if left.Add(-1) >= 0 {
+						panic("as asked")
+					}
+				}}
+			})
 			id := w.file(csv...)
 			w.start()
 			j := w.ends(id)
@@ -354,42 +357,28 @@ func (c *cutter) Read(p []byte) (int, error) {
 // its worker does not hear so. What the result names must stay.
 func TestCommitWithoutAnswer(t *testing.T) {
 	t.Parallel()
-	var copied, armed atomic.Bool
+	var stored, armed atomic.Bool
 	w := newWorld(t, func(cfg *pgxpool.Config) {
 		dial := cfg.ConnConfig.DialFunc
 		cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			c, err := dial(ctx, network, addr)
 			return &cutter{Conn: c, armed: &armed}, err
 		}
-		cfg.ConnConfig.Tracer = &copies{begun: func() {
-			if copied.CompareAndSwap(false, true) {
-				armed.Store(true)
-			}
-		}}
+		cfg.ConnConfig.Tracer = &tracer{storing: func() { armed.Store(stored.CompareAndSwap(false, true)) }}
 	})
 	id := w.file(csv...)
-	// One at a time, so that the commit behind the copy is the job's own.
+	// One at a time, so that the commit behind the statement is the job's own.
 	w.start(func(c *worker.Config) { c.Concurrency = 1 })
 	j := w.ends(id)
 	w.eventually("the attempt's end", func() bool {
 		return w.count(`river_job WHERE kind = 'ingest' AND state NOT IN ('running', 'available')`) == 1
 	})
-	if armed.Load() || !copied.Load() {
-		t.Fatal("no commit was cut")
+	if armed.Load() || !stored.Load() {
+		t.Fatalf("no commit was cut: %s, %v, stored %v", j.State, j.Error, stored.Load())
 	}
 	if keys := w.results(id); j.State != job.JobComplete || len(keys) != 2 {
 		t.Errorf("%s with objects %q, want both that the result names", j.State, keys)
 	}
-}
-
-type copies struct {
-	tracer
-	begun func()
-}
-
-func (c *copies) TraceCopyFromStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceCopyFromStartData) context.Context {
-	c.begun()
-	return ctx
 }
 
 // Args that a newer build wrote wait for a newer worker.

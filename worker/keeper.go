@@ -20,6 +20,7 @@ type keeper struct {
 	cfg   Config
 	lease *job.Lease
 	drop  context.CancelCauseFunc // ends the work, when the lease is lost
+	look  chan struct{}           // has the lease looked at now; of one
 	quit  chan struct{}
 	done  chan struct{}
 
@@ -30,7 +31,7 @@ type keeper struct {
 
 // keepLease starts a keeper. It ends with stop, or with ctx.
 func keepLease(ctx context.Context, drop context.CancelCauseFunc, cfg Config, lease *job.Lease) *keeper {
-	k := &keeper{cfg: cfg, lease: lease, drop: drop, quit: make(chan struct{}), done: make(chan struct{})}
+	k := &keeper{cfg: cfg, lease: lease, drop: drop, look: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 	k.now.Stage, k.shown.Stage = job.Parsing, job.Parsing
 	go k.run(ctx)
 	return k
@@ -40,6 +41,14 @@ func keepLease(ctx context.Context, drop context.CancelCauseFunc, cfg Config, le
 func (k *keeper) stop() {
 	close(k.quit)
 	<-k.done
+}
+
+// lookNow has the keeper find out whether the lease is lost.
+func (k *keeper) lookNow() {
+	select {
+	case k.look <- struct{}{}:
+	default: // it is about to
+	}
 }
 
 // report is pipeline.Sinks.Progress.
@@ -72,6 +81,8 @@ func (k *keeper) run(ctx context.Context) {
 			return
 		case <-ctx.Done():
 			return
+		case <-k.look:
+			err = k.cfg.Jobs.Extend(ctx, k.lease)
 		case <-heartbeat.C:
 			err = k.cfg.Jobs.Extend(ctx, k.lease)
 		case <-progress.C:

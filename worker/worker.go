@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -65,6 +66,7 @@ type Config struct {
 type Worker struct {
 	cfg     Config
 	client  *river.Client[pgx.Tx]
+	ingest  *ingest
 	log     *slog.Logger
 	metrics *metrics
 }
@@ -89,7 +91,7 @@ func New(cfg Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
-	w := &Worker{cfg: cfg, log: cfg.Logger, metrics: m}
+	w := &Worker{cfg: cfg, ingest: newIngest(cfg, m), log: cfg.Logger, metrics: m}
 	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), w.riverConfig())
 	if err != nil {
 		return nil, fmt.Errorf("worker: configure river: %w", err)
@@ -101,7 +103,7 @@ func New(cfg Config) (*Worker, error) {
 // riverConfig registers every kind: the leader discards kinds it does not know.
 func (w *Worker) riverConfig() *river.Config {
 	kinds := river.NewWorkers()
-	river.AddWorker(kinds, newIngest(w.cfg, w.metrics))
+	river.AddWorker(kinds, w.ingest)
 	river.AddWorker(kinds, &sweep{cfg: w.cfg, log: w.log})
 	return &river.Config{
 		ID:                   w.cfg.ID,
@@ -124,8 +126,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.client.Start(ctx); err != nil {
 		return fmt.Errorf("start river: %w", err)
 	}
+	var listener sync.WaitGroup
+	listener.Go(func() { w.ingest.running.listen(ctx, w.cfg) })
 	w.recoverJobs(ctx)
 	<-w.client.Stopped()
+	listener.Wait()
 	return nil
 }
 

@@ -122,5 +122,8 @@ func (s *Store) AbortTx(ctx context.Context, tx pgx.Tx, id, detail string) error
 	if err != nil || j.Attempts == 0 {
 		return err
 	}
+	if err := s.q.WithTx(tx).TellStop(ctx, id); err != nil {
+		return fmt.Errorf("tell worker of job %s: %w", id, err)
+	}
 	return s.keepStray(ctx, tx, j.Tenant, id)
 }

@@ -1,0 +1,68 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"sluice/internal/job"
+	"sluice/internal/upload/db"
+)
+
+// Cancel aborts a job of the tenant's. An upload that is still open ends with it, and its parts are deleted; the bytes of
+// a complete one stay for a retry. Errors are those of job.Store's CancelTx.
+func (s *Store) Cancel(ctx context.Context, tenant, id string) error {
+	var keys []string
+	err := pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
+		row, err := s.ledger.queries.WithTx(tx).EndUpload(ctx, db.EndUploadParams{ID: id, Tenant: tenant, Grace: s.cfg.SweepGrace})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return s.cfg.Jobs.CancelTx(ctx, tx, tenant, id)
+		}
+		if err != nil {
+			return fmt.Errorf("end upload: %w", err)
+		}
+		keys, err = s.ledger.abort(ctx, tx, row, "The job was cancelled before all bytes had arrived.")
+		return err
+	})
+	if err == nil && len(keys) > 0 {
+		s.discard(ctx, id, keys...)
+	}
+	return err
+}
+
+// Delete removes a job of the tenant's, in any state, with all that belongs to it: upload, offers, results and every
+// object. An unknown job is job.ErrNotFound. Objects whose deletion fails are swept later; nobody can reach them.
+func (s *Store) Delete(ctx context.Context, tenant, id string) error {
+	var keys []string
+	err := pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
+		q := s.ledger.queries.WithTx(tx)
+		// The upload first, as its writers lock it: in the other order two could wait for each other.
+		err := q.RemoveUpload(ctx, db.RemoveUploadParams{ID: id, Tenant: tenant, Grace: s.cfg.SweepGrace})
+		if err != nil {
+			return fmt.Errorf("remove upload: %w", err)
+		}
+		if err := s.cfg.Jobs.DeleteTx(ctx, tx, tenant, id); err != nil {
+			return err
+		}
+		if keys, err = q.DeleteParts(ctx, id); err != nil {
+			return fmt.Errorf("delete parts: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for o, err := range s.cfg.Bucket.List(ctx, job.ResultPrefix(tenant, id)) {
+		if err != nil {
+			s.log.WarnContext(ctx, "objects left to the sweep", "job_id", id, "err", err)
+			break
+		}
+		keys = append(keys, o.Key)
+	}
+	if len(keys) > 0 {
+		s.discard(ctx, id, keys...)
+	}
+	return nil
+}
