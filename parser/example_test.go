@@ -39,3 +39,21 @@ Buchungstag;Betrag;Kontonummer
 	// line 5 bad_date in Buchungstag: 31.06.2024
 	// 2 rows, 119650 cents
 }
+
+// A file mostly says by itself how it is to be read.
+func ExampleReader_Layout() {
+	r, err := parser.NewReader(strings.NewReader(`Statement of May 2024
+Buchungstag;Betrag;Kontonummer
+13.05.2024;1.200,00;DE42
+14.05.2024;-3,50;DE42
+`), parser.Config{CurrencyExponent: 2})
+	if err != nil {
+		log.Fatal(err)
+	}
+	l := r.Layout()
+	fmt.Printf("%q, header in line %d, account in column %d\n", l.Delimiter, l.HeaderLine, l.Columns[parser.AccountID])
+	fmt.Println(l.DateFormat, l.AmountForm)
+	// Output:
+	// ';', header in line 2, account in column 3
+	// D.M.YYYY -1.234,56
+}
