@@ -25,6 +25,7 @@ type parseFlags struct {
 	AccountID          string            `name:"account-id" group:"File" placeholder:"ID" help:"Of every row, for an export of one account."`
 	Header             bool              `group:"File" default:"true" negatable:"" help:"The file has a header; without one, name columns by position."`
 	HeaderLine         int               `group:"File" placeholder:"LINE" help:"Line of the header, from 1; found out where it is not given."`
+	Ragged             bool              `group:"File" help:"Rows may have more or fewer fields than the header, if they hold the columns that are read."`
 	DryRun             bool              `group:"File" help:"Parse and report; make no offers."`
 }
 
@@ -65,6 +66,9 @@ func (f *parseFlags) parseConfig() (string, error) {
 	}
 	if f.HeaderLine != 0 {
 		config["header_line"] = f.HeaderLine
+	}
+	if f.Ragged {
+		config["ragged"] = true
 	}
 	if f.DryRun {
 		config["dry_run"] = true

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 	"unicode"
 
 	"sluice/internal/pipeline"
@@ -73,15 +72,16 @@ type rejectSample struct {
 // checkOutcome is what a job would end with. Sums are decimals in the unit of
 // the currency.
 type checkOutcome struct {
-	Revenue    string `json:"sum_revenue"`
-	Net        string `json:"sum_net"`
-	Accounts   int    `json:"accounts"`
-	Aggregates int64  `json:"aggregates"`
-	FutureRows int64  `json:"future_rows"`
-	AsOf       string `json:"as_of,omitempty"`
-	Approved   int64  `json:"approved"`
-	Declined   int64  `json:"declined"`
-	Skipped    int64  `json:"skipped"`
+	Revenue    string     `json:"sum_revenue"`
+	Net        string     `json:"sum_net"`
+	Accounts   int        `json:"accounts"`
+	Aggregates int64      `json:"aggregates"`
+	FutureRows int64      `json:"future_rows"`
+	AsOf       string     `json:"as_of,omitempty"`
+	Approved   int64      `json:"approved"`
+	Declined   int64      `json:"declined"`
+	Skipped    int64      `json:"skipped"`
+	Decisions  []decision `json:"decisions"` // the first
 }
 
 func newReport(path string, settings pipeline.Settings) *report {
@@ -106,20 +106,20 @@ func (r *report) fill(result *pipeline.Result) error {
 	if !r.OK {
 		return nil
 	}
-	for _, err := range result.Offers() {
-		if err != nil {
-			return err
-		}
-	}
 	exponent := r.settings.Credit.Exponent()
+	decisions, err := decide(result, exponent)
+	if err != nil {
+		return err
+	}
 	r.Outcome = &checkOutcome{
 		Revenue:  string(result.Revenue.AppendDecimal(nil, exponent)),
 		Net:      string(result.Total.AppendDecimal(nil, exponent)),
 		Accounts: result.Accounts, Aggregates: result.Aggregates, FutureRows: result.FutureRows,
 		Approved: result.Tally.Approved, Declined: result.Tally.Declined, Skipped: result.Tally.Skipped,
+		Decisions: decisions,
 	}
 	if result.HasAsOf {
-		r.Outcome.AsOf = time.Unix(int64(result.AsOf)*24*60*60, 0).UTC().Format(time.DateOnly)
+		r.Outcome.AsOf = isoDate(result.AsOf)
 	}
 	return nil
 }
@@ -180,6 +180,9 @@ func writeReport(w io.Writer, r *report) error {
 			line("", "%d rows are too far in the future for the model", o.FutureRows)
 		}
 		line("decisions", "%d approved, %d declined, %d skipped", o.Approved, o.Declined, o.Skipped)
+		for _, d := range o.Decisions {
+			line("", "  %s", &d)
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
