@@ -6,8 +6,9 @@ import "time"
 // job for stuck.
 func Timeouts() map[string]time.Duration {
 	return map[string]time.Duration{
-		"ingest": (&ingest{}).Timeout(nil),
-		"sweep":  (&sweep{}).Timeout(nil),
+		"ingest":  (&ingest{}).Timeout(nil),
+		"sweep":   (&sweep{}).Timeout(nil),
+		"compose": (&compose{}).Timeout(nil),
 	}
 }
 

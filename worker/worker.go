@@ -53,6 +53,8 @@ type Config struct {
 	Jobs    *job.Store
 	Bucket  *blob.Bucket
 	Sweeper Sweeper
+	// Composer makes the parts of processed files one object each. Nil: they stay in parts.
+	Composer Composer
 
 	Concurrency int           // jobs at once, 1 to 1000; 0 means 2
 	SweepEvery  time.Duration // between rounds of housekeeping, of all workers together; 0 means 1 minute
@@ -105,18 +107,23 @@ func (w *Worker) riverConfig() *river.Config {
 	kinds := river.NewWorkers()
 	river.AddWorker(kinds, w.ingest)
 	river.AddWorker(kinds, &sweep{cfg: w.cfg, log: w.log})
+	river.AddWorker(kinds, &compose{composer: w.cfg.Composer, log: w.log})
+	periodic := []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(w.cfg.SweepEvery),
+		func() (river.JobArgs, *river.InsertOpts) { return sweepArgs{}, sweepOnce(w.cfg.SweepEvery) }, nil)}
+	if w.cfg.Composer != nil {
+		periodic = append(periodic, composePeriodically(w.cfg.SweepEvery))
+	}
 	return &river.Config{
 		ID:                   w.cfg.ID,
 		Logger:               w.log,
 		Workers:              kinds,
-		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: w.cfg.Concurrency}},
+		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: w.cfg.Concurrency}, composeQueue: {MaxWorkers: 1}},
 		JobTimeout:           ingestTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		FetchCooldown:        fetchCooldown,
 		FetchPollInterval:    fetchPoll,
 		SoftStopTimeout:      w.cfg.SoftStop,
-		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(w.cfg.SweepEvery),
-			func() (river.JobArgs, *river.InsertOpts) { return sweepArgs{}, sweepOnce(w.cfg.SweepEvery) }, nil)},
+		PeriodicJobs:         periodic,
 	}
 }
 

@@ -22,7 +22,8 @@ const sweepEvery = time.Minute
 
 // workerSettings say how much a worker does at once.
 type workerSettings struct {
-	WorkerConcurrency int `group:"Worker" default:"2" env:"SLUICE_WORKER_CONCURRENCY" help:"Jobs at once, 1 to 1000."`
+	WorkerConcurrency int  `group:"Worker" default:"2" env:"SLUICE_WORKER_CONCURRENCY" help:"Jobs at once, 1 to 1000."`
+	WorkerCompose     bool `group:"Worker" default:"true" negatable:"" env:"SLUICE_WORKER_COMPOSE" help:"Make the parts of a processed file one object in S3."`
 }
 
 func (s workerSettings) check() error {
@@ -34,8 +35,12 @@ func (s workerSettings) check() error {
 
 // work runs a worker until ctx ends and its jobs are done or handed back.
 func (s workerSettings) work(ctx context.Context, st *stack, fleet fleetSettings) error {
+	var composer worker.Composer // none
+	if s.WorkerCompose {
+		composer = st.uploads
+	}
 	w, err := worker.New(worker.Config{
-		Pool: st.pool, Jobs: st.jobs, Bucket: st.bucket, Sweeper: st.uploads,
+		Composer: composer, Pool: st.pool, Jobs: st.jobs, Bucket: st.bucket, Sweeper: st.uploads,
 		SweepEvery:  min(fleet.SweepGrace, sweepEvery),
 		Concurrency: s.WorkerConcurrency, Logger: st.log, Registerer: st.registry,
 	})

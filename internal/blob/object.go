@@ -124,7 +124,7 @@ func sentinel(err error) error {
 		return err
 	}
 	switch api.ErrorCode() {
-	case "NoSuchKey", "NotFound": // HEAD has no body, so no code but the status's
+	case "NoSuchKey", "NoSuchUpload", "NotFound": // HEAD has no body, so no code but the status's
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	case "PreconditionFailed":
 		return fmt.Errorf("%w: %w", ErrChanged, err)

@@ -122,8 +122,10 @@ func (w *Writer) finish() (err error) {
 		w.object, err = w.bucket.Put(w.ctx, w.object.Key, w.buf)
 		return err
 	}
-	if err = w.flush(); err != nil {
-		return err
+	if len(w.buf) > 0 { // it is empty where the last part was a copy
+		if err = w.flush(); err != nil {
+			return err
+		}
 	}
 	return w.complete()
 }

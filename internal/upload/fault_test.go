@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sluice/internal/blob"
@@ -39,15 +41,17 @@ func lost(_ http.ResponseWriter, r *http.Request, s3 http.Handler) {
 	panic(http.ErrAbortHandler)
 }
 
-// newFaultyWorld is a world whose S3 answers the first times that method and the end of the path match with f.
-func newFaultyWorld(t *testing.T, f fault, times int32, method, suffix string) *world {
+// newFaultyWorld is a world whose S3 answers the first times that method, "" for any, and the end of the path match
+// with f.
+func newFaultyWorld(t *testing.T, f fault, times int32, method, suffix string, set ...func(*upload.Config)) *world {
 	t.Helper()
 	cfg := devtest.S3Config(t)
+	direct := cfg
 	target, err := url.Parse(cfg.Endpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s3 := &httputil.ReverseProxy{
+	server := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Host = r.In.Host // which is signed
@@ -56,11 +60,11 @@ func newFaultyWorld(t *testing.T, f fault, times int32, method, suffix string) *
 	}
 	var matched atomic.Int32
 	proxy := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
-		if r.Method == method && strings.HasSuffix(r.URL.Path, suffix) && matched.Add(1) <= times {
-			f(answer, r, s3)
+		if (method == "" || r.Method == method) && strings.HasSuffix(r.URL.Path, suffix) && matched.Add(1) <= times {
+			f(answer, r, server)
 			return
 		}
-		s3.ServeHTTP(answer, r)
+		server.ServeHTTP(answer, r)
 	}))
 	t.Cleanup(proxy.Close)
 	cfg.Endpoint = proxy.URL
@@ -68,7 +72,32 @@ func newFaultyWorld(t *testing.T, f fault, times int32, method, suffix string) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newWorld(t, func(c *upload.Config) { c.Bucket = bucket })
+	w := newWorld(t, append(set, func(c *upload.Config) { c.Bucket = bucket })...)
+	w.s3 = direct
+	return w
+}
+
+// healthy returns the store of another process, whose S3 has no faults, and looks at S3 without them from here on.
+func (w *world) healthy() *upload.Store {
+	w.Helper()
+	bucket, err := blob.New(w.Context(), w.s3)
+	w.must(err)
+	cfg := w.cfg
+	cfg.Bucket, w.bucket = bucket, bucket
+	store, _ := w.open(cfg)
+	return store
+}
+
+// multipartUploads counts those that were begun and not ended.
+func (w *world) multipartUploads() int {
+	w.Helper()
+	client := s3.New(s3.Options{
+		BaseEndpoint: &w.s3.Endpoint, Region: w.s3.Region, UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(w.s3.AccessKeyID, w.s3.SecretAccessKey, ""),
+	})
+	out, err := client.ListMultipartUploads(w.Context(), &s3.ListMultipartUploadsInput{Bucket: &w.s3.Bucket})
+	w.must(err)
+	return len(out.Uploads)
 }
 
 // When S3 refuses a part, whichever it is, the offset stops before it, what comes after is not counted, and the upload

@@ -31,6 +31,7 @@ type world struct {
 	pool    *pgxpool.Pool
 	jobs    *job.Store
 	bucket  *blob.Bucket
+	s3      blob.Config // of newFaultyWorld: the server behind the faults
 	store   *upload.Store
 	metrics *prometheus.Registry
 }
