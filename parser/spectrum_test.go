@@ -7,6 +7,7 @@ import (
 	"io"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"sluice/parser"
@@ -149,5 +150,58 @@ func TestEncodingCSV(t *testing.T) {
 	}
 	if run < 25 {
 		t.Errorf("only %d cases were run", run)
+	}
+}
+
+// papaCase is a test of PapaParse's. Its data are rows only where there is no
+// setting.
+type papaCase struct {
+	Description, Input string
+	Config             map[string]any
+	Expected           struct{ Data json.RawMessage }
+}
+
+// The cases of PapaParse that need none of its settings. A blank line is a
+// record of one empty field to it, and none here; blanks after a closing quote
+// are nothing to it, and text here; what is wrong with a quote it mends, where
+// here it fails the file or rejects the row.
+func TestPapaParse(t *testing.T) {
+	t.Parallel()
+	run := 0
+	for _, name := range []string{"core_parser_tests.json", "parse_tests.json"} {
+		var tests []papaCase
+		if err := json.NewDecoder(sharedData(t, "messy/papaparse/"+name)).Decode(&tests); err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range tests {
+			if len(test.Config) > 0 || strings.TrimSpace(test.Input) == "" {
+				continue
+			}
+			run++
+			t.Run(test.Description, func(t *testing.T) {
+				t.Parallel()
+				test.compare(t)
+			})
+		}
+	}
+	if run < 70 {
+		t.Errorf("only %d cases were run", run)
+	}
+}
+
+// compare reads the case's input: in the same way, but where a quote is wrong.
+func (c *papaCase) compare(t *testing.T) {
+	t.Helper()
+	var want [][]string
+	if err := json.Unmarshal(c.Expected.Data, &want); err != nil {
+		t.Fatal(err)
+	}
+	want = slices.DeleteFunc(want, func(row []string) bool { return len(row) == 1 && strings.TrimSpace(row[0]) == "" })
+	rows, reasons, err := rejected(t, []byte(c.Input), parser.Config{})
+	if err == nil && !slices.Contains(reasons, parser.BareQuote) && !reflect.DeepEqual(rows, want) {
+		t.Errorf("%q: got %q, %v; want %q", c.Input, rows, reasons, want)
+	}
+	if err != nil && code(err) != parser.UnterminatedQuote {
+		t.Errorf("%q: %v", c.Input, err)
 	}
 }
