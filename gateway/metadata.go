@@ -22,7 +22,7 @@ const maxMetadataBytes = 16 << 10
 // is a 400 that names the key.
 func checkMetadata(header string) error {
 	if len(header) > maxMetadataBytes {
-		return badField("Upload-Metadata", "must not be longer than 16 KiB")
+		return badField("Upload-Metadata", "must not be longer than 16 KiB, base64 included")
 	}
 	meta, err := parseMetadata(header)
 	if err != nil {

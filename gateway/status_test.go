@@ -102,7 +102,7 @@ func TestStatusOfEachState(t *testing.T) {
 	for _, what := range []string{"offers", "aggregates", "rejects"} {
 		a := s.get("/api/jobs/" + id + "/" + what + "/")
 		wantProblem(t, a, 409, what)
-		if !strings.Contains(a.body, "urn:problem-type:sluice:job_not_complete") || !strings.Contains(a.body, fault.Message) {
+		if !strings.Contains(a.body, "urn:problem-type:sluice:job_failed") || !strings.Contains(a.body, fault.Message) {
 			t.Errorf("%s of a failed job: %s", what, a.body)
 		}
 	}

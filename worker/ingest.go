@@ -85,7 +85,9 @@ func (w *ingest) Work(ctx context.Context, rj *river.Job[job.IngestArgs]) error 
 	err = w.try(held, a, rj.Args.Alone)
 	w.running.remove(a.keeper)
 	a.keeper.stop()
-	if cause := context.Cause(held); errors.Is(cause, job.ErrLostLease) {
+	// A heartbeat that meets the row of a job that has just been completed finds
+	// no lease either: a run that succeeded lost nothing.
+	if cause := context.Cause(held); err != nil && errors.Is(cause, job.ErrLostLease) {
 		err = cause
 	}
 	drop(nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"strings"
@@ -14,11 +15,21 @@ import (
 
 // BenchmarkWholePath sends files to the real binary and waits for their offers:
 // what the README quotes. The time per operation is that from the last byte,
-// acknowledged, to offers that can be read.
+// acknowledged, to offers that can be read. In the grouped files 97 accounts
+// repeat; in the scattered ones 2,000 or 20,000 accounts move on any day of two
+// years, so that almost every row of the larger one is a sum of its own.
 func BenchmarkWholePath(b *testing.B) {
-	for _, rows := range []int{96_000, 1_000_000} {
-		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
-			file, s := newSample(b, rows), serve(b, stackEnv(b), "127.0.0.1:0")
+	for _, c := range []struct{ rows, accounts int }{{96_000, 0}, {96_000, 2000}, {1_000_000, 0}, {1_000_000, 20_000}} {
+		rows, shape := c.rows, "grouped"
+		if c.accounts > 0 {
+			shape = "scattered"
+		}
+		b.Run(fmt.Sprintf("%s/rows=%d", shape, rows), func(b *testing.B) {
+			file := newSample(b, rows)
+			if c.accounts > 0 {
+				file = scattered(b, rows, c.accounts)
+			}
+			s := serve(b, stackEnv(b), "127.0.0.1:0")
 			var waiting, all time.Duration
 			for b.Loop() {
 				begun := time.Now()
@@ -37,6 +48,15 @@ func BenchmarkWholePath(b *testing.B) {
 			b.ReportMetric(float64(peak)/(1<<20), "peak-MiB")
 		})
 	}
+}
+
+func scattered(b *testing.B, rows, accounts int) sample {
+	b.Helper()
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // G404: the same rows in every run
+	return makeSample(b, rows, func(int) string {
+		day := time.Date(2023, 1, 1+random.IntN(730), 0, 0, 0, 0, time.UTC)
+		return fmt.Sprintf("ACC%06d,%s", random.IntN(accounts), day.Format(time.DateOnly))
+	})
 }
 
 // send uploads the file in one request and returns its job's id.

@@ -15,6 +15,7 @@ const (
 	devstackPkg = "sluice/internal/devstack"
 	devtestPkg  = "sluice/internal/devstack/devtest"
 	jobDBPkg    = "sluice/internal/job/db"
+	uploadDBPkg = "sluice/internal/upload/db"
 	echoPkg     = "github.com/labstack/echo/v4"
 	tusPkg      = "github.com/tus/tusd/v2/pkg/handler"
 	s3Pkg       = "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -39,8 +40,8 @@ var forbidden = map[string][]string{
 	"internal/pipeline":  {"sluice/internal/job", "sluice/internal/upload", riverPkg, pgxPkg, sqlPkg, "net/http", devtestPkg},
 	"internal/devstack":  {"sluice/internal/job", "sluice/internal/upload", "sluice/internal/pipeline"},
 	"internal/client":    {"sluice/internal/job", "sluice/internal/upload", "sluice/internal/money"},
-	"gateway":            {"sluice/worker", "sluice/parser", "sluice/internal/rollup", "sluice/internal/client", jobDBPkg, pgxPkg, sqlPkg, riverPkg, devstackPkg, devtestPkg},
-	"worker":             {"sluice/gateway", "sluice/internal/client", jobDBPkg, echoPkg, tusPkg, devstackPkg, devtestPkg},
+	"gateway":            {"sluice/worker", "sluice/parser", "sluice/internal/rollup", "sluice/internal/client", jobDBPkg, uploadDBPkg, pgxPkg, sqlPkg, riverPkg, devstackPkg, devtestPkg},
+	"worker":             {"sluice/gateway", "sluice/internal/client", jobDBPkg, uploadDBPkg, echoPkg, tusPkg, devstackPkg, devtestPkg},
 	"cmd/sluice":         {devstackPkg, devtestPkg, jobDBPkg},
 	"cmd/sluicedev":      {"sluice/gateway", "sluice/worker", "sluice/internal/job", "sluice/internal/upload", "sluice/internal/pipeline"},
 }

@@ -226,12 +226,19 @@ type sample struct {
 	want map[string]string // by account and date: total and count
 }
 
+// newSample has 97 accounts, each on few days, in an order that repeats.
 func newSample(t testing.TB, rows int) sample {
+	t.Helper()
+	return makeSample(t, rows, func(i int) string { return fmt.Sprintf("A%03d,2024-%02d-%02d", i%97, i%12+1, i%28+1) })
+}
+
+// makeSample asks for the account and date of each row.
+func makeSample(t testing.TB, rows int, keyOf func(i int) string) sample {
 	t.Helper()
 	file := []byte("account_id,date,amount\n")
 	cents, counts := map[string]int64{}, map[string]int{}
 	for i := range rows {
-		key := fmt.Sprintf("A%03d,2024-%02d-%02d", i%97, i%12+1, i%28+1)
+		key := keyOf(i)
 		amount := int64(i*7919%100_000) - 20_000
 		sign, abs := "", amount
 		if amount < 0 {

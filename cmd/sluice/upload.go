@@ -34,8 +34,8 @@ func checkFiles(paths []string) error {
 	var missing []error
 	for _, path := range paths {
 		info, err := os.Stat(path)
-		if err == nil && info.IsDir() {
-			err = fmt.Errorf("%s: is a folder", path)
+		if err == nil && !info.Mode().IsRegular() { // of a pipe neither the length nor the beginning can be had again
+			err = fmt.Errorf("%s: is not a regular file, and only such can be resumed", path)
 		}
 		missing = append(missing, err)
 	}

@@ -96,6 +96,9 @@ func checkAddr(ctx context.Context, addr string) (string, error) {
 		return "", fmt.Errorf("SLUICE_HTTP_ADDR must be an address of this machine, such as 127.0.0.1:8080: %w", err)
 	}
 	defer ln.Close()
+	if ip := ln.Addr().(*net.TCPAddr).IP; !ip.IsLoopback() && os.Getenv("SLUICE_API_KEY") == "" {
+		return "", fmt.Errorf("%s can be reached from other machines: set SLUICE_API_KEY, which every client is then asked for, or SLUICE_HTTP_ADDR to a loopback address", addr)
+	}
 	host, port, err := net.SplitHostPort(addr)
 	if err == nil && port == "0" {
 		_, port, err = net.SplitHostPort(ln.Addr().String())

@@ -23,14 +23,14 @@ func run(ctx context.Context, addr, dir string, out io.Writer, log *slog.Logger)
 	if err != nil {
 		return err
 	}
+	if addr, err = checkAddr(ctx, addr); err != nil {
+		return err
+	}
 	data, err := openDataDir(dir)
 	if err != nil {
 		return err
 	}
 	defer data.lock.Close()
-	if addr, err = checkAddr(ctx, addr); err != nil {
-		return err
-	}
 	if err := devstack.EnsurePostgres(ctx, out); err != nil {
 		return err
 	}

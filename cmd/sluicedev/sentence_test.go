@@ -35,6 +35,7 @@ func TestSentences(t *testing.T) {
 		names []string
 	}{
 		{"port in use", false, nil, "SLUICE_HTTP_ADDR=" + ln.Addr().String(), []string{ln.Addr().String(), "in use", "SLUICE_HTTP_ADDR"}},
+		{"beyond loopback", false, nil, "SLUICE_HTTP_ADDR=0.0.0.0:0", []string{"0.0.0.0:0", "other machines", "SLUICE_API_KEY"}},
 		{"not an address", false, nil, "SLUICE_HTTP_ADDR=here", []string{"here", "SLUICE_HTTP_ADDR"}},
 		{"a file for a folder", false, nil, "SLUICE_DATA_DIR=" + file, []string{file, "not a directory", "SLUICE_DATA_DIR"}},
 		{"folder of another", true, nobody, "SLUICE_DATA_DIR=/var/lib/sluice-test", []string{"/var/lib/sluice-test", "permission denied", "SLUICE_DATA_DIR"}},

@@ -36,8 +36,11 @@ func (p *Postgres) initdb(ctx context.Context) error {
 		args = append(args, "--data-checksums")
 	}
 	out, err := p.command(ctx, "initdb", args...).CombinedOutput()
+	if err != nil && len(out) == 0 { // it did not even start
+		return fmt.Errorf("initdb: %w", p.explain(err))
+	}
 	if err != nil {
-		return fmt.Errorf("initdb: %w: %s", p.explain(err), reason(out))
+		return fmt.Errorf("initdb: %w: %s", err, reason(out))
 	}
 	return os.Rename(fresh, p.data())
 }

@@ -130,6 +130,8 @@ func (in *inflater) fault(err error) error {
 	switch {
 	case in.src.err != nil:
 		return in.src.err
+	case in.out > 0 && errors.Is(err, gzip.ErrHeader):
+		return fail(CodeBadCompression, "something that is not gzip follows the gzip data; send the file without it")
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return fail(CodeBadCompression, "the %s data end too early; the file was cut off", in.name)
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch):
