@@ -65,7 +65,7 @@ BENCH_RUNS ?= 3
 bench-parse: .bin/bench/.duckdb ## Compare parsing and summing with DuckDB and encoding/csv (BENCH_ROWS=10000000, BENCH_RUNS=3; 2 GB of generated files in .bin/bench)
 	go test -c -tags purego -o .bin/bench/purego.test ./internal/pipeline
 	@SLUICE_BENCH_DIR='$(CURDIR)/.bin/bench' SLUICE_BENCH_ROWS=$(BENCH_ROWS) SLUICE_BENCH_RUNS=$(BENCH_RUNS) \
-		go test -count=1 -v -timeout 90m -run '^TestBenchParse$$' ./internal/pipeline | grep -v '^=== '
+		go test -count=1 -v -timeout 90m -run '^TestBenchParse$$' ./internal/pipeline | grep -v --line-buffered '^=== '
 
 .PHONY: soak
 soak: deps ## Fuzz each fuzz target for SOAK=1m and repeat the concurrent tests SOAK_COUNT=10 times
