@@ -79,6 +79,7 @@ func (a *attempt) read(ctx context.Context, settings pipeline.Settings) error {
 	a.result, err = pipeline.Run(ctx, pipeline.Input{
 		Source: in, Settings: settings, ReferenceDay: a.job.ReferenceDay,
 		Stored: &pipeline.Stored{SizeBytes: a.job.SizeBytes, CRC64: a.job.CRC64}, SHA256: a.job.SHA256,
+		MemoryBytes: a.cfg.JobMemoryBytes, TempDir: a.cfg.TempDir,
 	}, pipeline.Sinks{Aggregates: aggregates, Rejects: rejects, Progress: a.keeper.report})
 	if err != nil && !errors.As(err, &failure) {
 		return err

@@ -56,12 +56,15 @@ type Config struct {
 	// Composer makes the parts of processed files one object each. Nil: they stay in parts.
 	Composer Composer
 
-	Concurrency int           // jobs at once, 1 to 1000; 0 means 2
-	SweepEvery  time.Duration // between rounds of housekeeping, of all workers together; 0 means 1 minute
-	SoftStop    time.Duration // what running jobs get to end by themselves at shutdown; 0 means 10 s
-	ID          string        // names this process in leases; "" means a random one
-	Logger      *slog.Logger  // nil: slog.Default
-	Registerer  prometheus.Registerer
+	Concurrency    int           // jobs at once, 1 to 1000; 0 means 2
+	SweepEvery     time.Duration // between rounds of housekeeping, of all workers together; 0 means 1 minute
+	SoftStop       time.Duration // what running jobs get to end by themselves at shutdown; 0 means 10 s
+	JobMemoryBytes int64         // what the sums of one job may take before they go to nameless files; 0: no limit
+	TempDir        string        // where these go; "": os.TempDir()
+
+	ID         string       // names this process in leases; "" means a random one
+	Logger     *slog.Logger // nil: slog.Default
+	Registerer prometheus.Registerer
 }
 
 // Worker takes jobs from the queue until its context ends.

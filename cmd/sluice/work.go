@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"time"
@@ -22,13 +23,21 @@ const sweepEvery = time.Minute
 
 // workerSettings say how much a worker does at once.
 type workerSettings struct {
-	WorkerConcurrency int  `group:"Worker" default:"2" env:"SLUICE_WORKER_CONCURRENCY" help:"Jobs at once, 1 to 1000."`
-	WorkerCompose     bool `group:"Worker" default:"true" negatable:"" env:"SLUICE_WORKER_COMPOSE" help:"Make the parts of a processed file one object in S3."`
+	WorkerConcurrency int       `group:"Worker" default:"2" env:"SLUICE_WORKER_CONCURRENCY" help:"Jobs at once, 1 to 1000."`
+	WorkerCompose     bool      `group:"Worker" default:"true" negatable:"" env:"SLUICE_WORKER_COMPOSE" help:"Make the parts of a processed file one object in S3."`
+	JobMemoryBytes    byteCount `group:"Worker" default:"256MiB" env:"SLUICE_JOB_MEMORY_BYTES" help:"Memory for the sums of one job; what is more goes to nameless files. 0: no limit."`
+	TempDir           string    `group:"Worker" env:"SLUICE_TEMP_DIR" placeholder:"DIR" help:"Where these files go, on a disk. Empty: the system's folder."`
 }
 
 func (s workerSettings) check() error {
 	if s.WorkerConcurrency < 1 || s.WorkerConcurrency > 1000 {
 		return errors.New("--worker-concurrency (SLUICE_WORKER_CONCURRENCY): from 1 to 1000")
+	}
+	if s.TempDir == "" {
+		return nil
+	}
+	if info, err := os.Stat(s.TempDir); err != nil || !info.IsDir() {
+		return fmt.Errorf("--temp-dir (SLUICE_TEMP_DIR): %q is not a folder", s.TempDir)
 	}
 	return nil
 }
@@ -42,7 +51,7 @@ func (s workerSettings) work(ctx context.Context, st *stack, fleet fleetSettings
 	w, err := worker.New(worker.Config{
 		Composer: composer, Pool: st.pool, Jobs: st.jobs, Bucket: st.bucket, Sweeper: st.uploads,
 		SweepEvery:  min(fleet.SweepGrace, sweepEvery),
-		Concurrency: s.WorkerConcurrency, Logger: st.log, Registerer: st.registry,
+		Concurrency: s.WorkerConcurrency, JobMemoryBytes: int64(s.JobMemoryBytes), TempDir: s.TempDir, Logger: st.log, Registerer: st.registry,
 	})
 	if err != nil {
 		return err
