@@ -81,7 +81,7 @@ func (g *Gateway) completeJob(c echo.Context) (job.Job, error) {
 
 func notComplete(j job.Job) *problem {
 	if j.State == job.Failed || j.State == job.Aborted { // no use to wait
-		return newProblem(http.StatusConflict, "The job has "+j.State.Status()+": "+message(j)).typed("job_"+j.State.Status())
+		return newProblem(http.StatusConflict, "The job has "+j.State.Status()+": "+message(j)).typed("job_" + j.State.Status())
 	}
 	return newProblem(http.StatusConflict, "The job is "+string(j.State)+" and not yet JOB_COMPLETE. "+message(j)).typed("job_not_complete")
 }

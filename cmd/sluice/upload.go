@@ -158,7 +158,7 @@ func (u *uploader) follow(ctx context.Context, path, id string, state state) err
 	}
 	state.remove() // from here on the same command is a new upload
 	if !job.Complete() {
-		return fmt.Errorf("%s %s: %s", id, job.Status, cmp.Or(job.Error, job.Message))
+		return fmt.Errorf("%s %s: %s%s", id, job.Status, cmp.Or(job.Error, job.Message), u.rejects("; the rejected rows: ", job))
 	}
 	summary, err := u.server.Summary(ctx, id)
 	if err != nil {
@@ -172,5 +172,16 @@ func (u *uploader) follow(ctx context.Context, path, id string, state state) err
 		path, id, cmp.Or(summary.DurationSeconds.String(), "?"),
 		job.RowsAccepted, job.RowsRejected, summary.AggregatesCreated,
 		summary.OffersGenerated, summary.Declined, summary.Skipped, u.cmd.URL, id)
+	if err == nil && job.RowsRejected > 0 {
+		_, err = fmt.Fprintln(u.out, u.rejects("  rejects     ", job))
+	}
 	return err
+}
+
+// rejects says where a job's rejected rows are; nothing where it has none.
+func (u *uploader) rejects(lead string, job client.Status) string {
+	if job.RowsRejected == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s%s/api/jobs/%s/rejects/", lead, u.cmd.URL, job.JobID)
 }
