@@ -31,31 +31,35 @@ var directionWords = [...][2]string{
 }
 
 // sniffDirection makes a column of a known name the direction of the amounts
-// where it says so: the amounts of the sample are without a sign, and the
-// column has words for credit or debit. It then returns them, as they may be
-// spelled; else the column is nothing to d any more. A configured direction
-// is returned as it is.
+// where it says so: the amounts of the sample are without a sign, and every
+// word in the column is one for credit or debit. It then returns them, as they
+// may be spelled; else the column is nothing to d any more. A configured
+// direction is returned as it is.
 func sniffDirection(h *head, cfg *Config, d *dialect) *Direction {
 	place, ok := d.columns[direction]
 	if cfg.Direction != nil || !ok {
 		return cfg.Direction
 	}
-	seen, signed := map[string]bool{}, place.again != 0 || d.columns[Amount].position == 0
+	words, unsigned := map[string]bool{}, place.again == 0 && d.columns[Amount].position > 0
 	for f := range h.sample(d) {
-		if signed {
+		if unsigned = unsigned && !isSigned(trim(f.value(d.columns[Amount].position-1))); !unsigned {
 			break
 		}
-		seen[strings.ToLower(string(trim(f.value(place.position-1))))] = true
-		signed = isSigned(trim(f.value(d.columns[Amount].position - 1)))
+		words[strings.ToLower(string(trim(f.value(place.position-1))))] = true
 	}
 	found := &Direction{Column: Ref{Position: place.position}}
+	known := map[string]bool{}
 	for _, pair := range directionWords {
-		if !signed && (seen[pair[0]] || seen[pair[1]]) {
+		if words[pair[0]] || words[pair[1]] {
 			found.Credit = appendSpellings(found.Credit, pair[0])
 			found.Debit = appendSpellings(found.Debit, pair[1])
+			known[pair[0]], known[pair[1]] = true, true
 		}
 	}
-	if found.Credit == nil {
+	for word := range words {
+		unsigned = unsigned && known[word]
+	}
+	if !unsigned || len(words) == 0 {
 		delete(d.columns, direction)
 		return nil
 	}

@@ -13,7 +13,7 @@ func synonyms(c Column) []string {
 	switch c {
 	case AccountID:
 		return []string{
-			"account", "Account Name", "Account Number", "Account No", "Account No.", "Card No.", "Card Used For Transaction",
+			"account", "Account Number", "Account No", "Account No.", "Card No.", "Card Used For Transaction",
 			"Auftraggeberkonto", "Auftragskonto", "Kreditkartennummer",
 			"Rekening", "Rekeningnummer", "IBAN/BBAN", "Numéro de compte", "Numero de compte", "Compte",
 			"Número de cuenta", "Numero de cuenta", "Cuenta", "Número da conta", "Conta", "Numero conto", "Conto",
@@ -74,7 +74,7 @@ func synonyms(c Column) []string {
 func makeshifts(c Column) []string {
 	switch c {
 	case AccountID:
-		return []string{"Kontonummer", "Konto", "Kontonr", "Kontonr."}
+		return []string{"Account Name", "Kontonummer", "Konto", "Kontonr", "Kontonr."}
 	case Date:
 		return []string{
 			"Post Date", "Posted Date", "Date Posted", "Value Date", "Boekdatum", "Bokföringsdatum", "Buchungsdatum",
