@@ -24,6 +24,9 @@ CONCURRENT := ./internal/job ./internal/upload ./worker ./gateway
 SOAK       ?= 1m
 SOAK_COUNT ?= 10
 
+# How many times `make soak` has something die beside a running job.
+SOAK_CYCLES ?= 300
+
 ##@ Use
 .PHONY: run
 run: build ## Start everything on this machine; the page is at http://127.0.0.1:8080 (SLUICE_HTTP_ADDR, SLUICE_DATA_DIR)
@@ -67,14 +70,19 @@ bench-parse: .bin/bench/.duckdb ## Compare parsing and summing with DuckDB and e
 	@SLUICE_BENCH_DIR='$(CURDIR)/.bin/bench' SLUICE_BENCH_ROWS=$(BENCH_ROWS) SLUICE_BENCH_RUNS=$(BENCH_RUNS) \
 		go test -count=1 -v -timeout 90m -run '^TestBenchParse$$' ./internal/pipeline | grep -v --line-buffered '^=== '
 
+.PHONY: bench-jobs
+bench-jobs: deps ## Measure jobs: latencies, jobs/s and CPU, with 1 and 2 workers, and beside 100,000 finished jobs
+	go test -run '^$$' -bench '^BenchmarkJobs$$' -benchtime 1x -timeout 60m ./cmd/sluice
+
 .PHONY: soak
-soak: deps ## Fuzz each fuzz target for SOAK=1m and repeat the concurrent tests SOAK_COUNT=10 times
+soak: deps ## Fuzz each fuzz target for SOAK=1m repeat the concurrent tests SOAK_COUNT=10 times, kill workers SOAK_CYCLES=300 times
 	@go test -list '^Fuzz' ./... \
 		| awk '/^Fuzz/ {f[++n]=$$1} /^ok/ {for (i=1; i<=n; i++) print $$2, f[i]; n=0}' \
 		| while read -r pkg fuzz; do \
 			echo "go test -fuzz $$fuzz $$pkg"; \
 			go test -run '^$$' -fuzz "^$$fuzz\$$" -fuzztime $(SOAK) "$$pkg" </dev/null; done
 	go test -count $(SOAK_COUNT) -timeout 60m $(CONCURRENT)
+	SLUICE_SOAK_CYCLES=$(SOAK_CYCLES) go test -count 1 -timeout 120m -v -run '^TestWork(Soak|Mutants)$$' ./cmd/sluice
 
 ##@ Change
 .PHONY: fmt

@@ -33,7 +33,7 @@ var buildDir string
 
 // build makes the real binary, once: what is tested, and measured, is what is shipped.
 var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "sluice-test-")
+	dir, err := os.MkdirTemp("", "sluice-binary-") // not devtest's prefix: its sweep would remove it
 	if err != nil {
 		return "", err
 	}

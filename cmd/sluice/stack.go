@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -115,7 +116,7 @@ type stack struct {
 func (s serverSettings) open(ctx context.Context, log *slog.Logger) (_ *stack, err error) {
 	st := &stack{log: log, registry: prometheus.NewRegistry()}
 	st.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if st.pool, err = pgxpool.New(ctx, s.DatabaseURL); err != nil {
+	if st.pool, err = s.openPool(ctx); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	defer func() {
@@ -144,6 +145,22 @@ func (s serverSettings) open(ctx context.Context, log *slog.Logger) (_ *stack, e
 		return nil, err
 	}
 	return st, nil
+}
+
+// openPool opens a pool whose sessions end when a transaction waits for its
+// client longer than a lease lives: the client was stopped, and what it has
+// locked is others' by then.
+func (s serverSettings) openPool(ctx context.Context) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(s.DatabaseURL)
+	if err != nil {
+		return nil, err
+	}
+	set := fmt.Sprintf("SET idle_in_transaction_session_timeout = %d", s.LeaseExpiry.Milliseconds())
+	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, set)
+		return err
+	}
+	return pgxpool.NewWithConfig(ctx, cfg)
 }
 
 func (s s3Settings) openBucket(ctx context.Context, st *stack) (err error) {
