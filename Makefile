@@ -48,7 +48,7 @@ test: deps ## Run every test against a real Postgres and a real S3 server
 check: tools ## Run what needs no server: format, linters with the floors, vet, dead code, generated files, modules
 	@unformatted=$$(.bin/gofumpt -l .); [ -z "$$unformatted" ] || { echo "not formatted (make fmt): $$unformatted"; exit 1; }
 	go vet ./...
-	.bin/golangci-lint run
+	.bin/golangci-lint run --allow-parallel-runners
 	go test -count=1 -run '^TestFloors$$' ./cmd/sluice
 	@dead=$$(.bin/deadcode -test ./...); [ -z "$$dead" ] || { echo "$$dead"; exit 1; }
 	@for f in internal/*/sqlc.yaml; do echo "sqlc diff $$f"; .bin/sqlc diff -f "$$f"; done

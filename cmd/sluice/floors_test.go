@@ -120,7 +120,7 @@ func brokenModule(t *testing.T) (dir string, wanted map[string]string) {
 // complaints runs depguard alone and returns the files and the rules it names.
 func complaints(t *testing.T, linter, dir string) (files, rules map[string]bool) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), linter, "run", "--enable-only=depguard", "--output.json.path=stdout", "--show-stats=false", "./...")
+	cmd := exec.CommandContext(t.Context(), linter, "run", "--allow-parallel-runners", "--enable-only=depguard", "--output.json.path=stdout", "--show-stats=false", "./...")
 	cmd.Dir = dir
 	// Its cache must not be the developer's: this module has the same name.
 	cmd.Env = append(os.Environ(), "GOLANGCI_LINT_CACHE="+t.TempDir(), "GOFLAGS=-mod=mod")
