@@ -7,6 +7,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,8 @@ const (
 	tusExtensions = "creation,creation-with-upload,creation-defer-length,termination," +
 		"concatenation,concatenation-unfinished,checksum,checksum-trailer,expiration"
 	offsetOctets = "application/offset+octet-stream"
+	// rereadTimeout bounds what an answer waits for headers that are a courtesy.
+	rereadTimeout = 5 * time.Second
 )
 
 // files is the tus door: tusd's handler, with what it does not do put in
@@ -186,7 +189,7 @@ func (f *files) through(h http.HandlerFunc) echo.HandlerFunc {
 		tus.ServeHTTP(a, c.Request())
 		err := a.refusal()
 		if err != nil {
-			f.amend(c, a)
+			f.amend(c, problemOf(err).Status)
 		}
 		return err
 	}
@@ -206,10 +209,10 @@ func (f *files) complete(c echo.Context, h http.Header) {
 // amend adds to a refusal what the client needs to go on: the URL of an upload
 // that was created although its bytes were refused, and the offset where the
 // client was wrong about it or where its PATCH stopped.
-func (f *files) amend(c echo.Context, a *tusAnswer) {
-	h := a.Header()
+func (f *files) amend(c echo.Context, status int) {
+	h := c.Response().Header()
 	id := f.relocate(c, h)
-	if id == "" || a.status != http.StatusConflict && a.status != statusChecksumMismatch && a.status != http.StatusLocked {
+	if id == "" || status != http.StatusConflict && status != statusChecksumMismatch && status != http.StatusLocked {
 		return
 	}
 	if info, ok := f.reread(c, id); ok {
@@ -232,9 +235,11 @@ func (f *files) relocate(c echo.Context, h http.Header) (id string) {
 // reread returns where the upload stands after a request. What was done is
 // done: the answer does not fail for this.
 func (f *files) reread(c echo.Context, id string) (upload.Info, bool) {
-	ctx := c.Request().Context()
+	// Who interrupts a PATCH ends its reading, which net/http takes for the end of the client.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), rereadTimeout)
+	defer cancel()
 	info, err := f.info(ctx, id)
-	if err != nil && ctx.Err() == nil {
+	if err != nil {
 		f.gateway.log.WarnContext(ctx, "upload not read after its request", "upload_id", id, "err", err)
 	}
 	return info, err == nil

@@ -67,6 +67,8 @@ func (c serveCmd) Run(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return hub.Run(ctx) })
+	group.Go(func() error { return st.uploads.Listen(ctx) })
+	defer context.AfterFunc(ctx, st.uploads.Drain)()
 	group.Go(func() error { return listen(ctx, log, "gateway", c.HTTPAddr, g.Handler()) })
 	if c.Work {
 		group.Go(func() error { return c.work(ctx, st, c.fleetSettings) })

@@ -71,9 +71,9 @@ func (l *ledger) get(ctx context.Context, tenant, id string) (db.Upload, error) 
 	return found.Upload, nil
 }
 
-// take makes the caller the only writer of an upload: every commit of an earlier one fails from here on.
-func (l *ledger) take(ctx context.Context, u db.Upload, offset int64) (db.Upload, error) {
-	row, err := l.queries.TakeUpload(ctx, db.TakeUploadParams{ID: u.ID, Tenant: u.Tenant, OffsetBytes: offset, Expiry: l.expiry})
+// take makes the holder the only writer of an upload: every commit of an earlier one fails from here on.
+func (l *ledger) take(ctx context.Context, u db.Upload, offset int64, holder string) (db.Upload, error) {
+	row, err := l.queries.TakeUpload(ctx, db.TakeUploadParams{ID: u.ID, Tenant: u.Tenant, OffsetBytes: offset, Holder: holder, Expiry: l.expiry})
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return row, err
 	}

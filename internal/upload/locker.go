@@ -2,6 +2,8 @@ package upload
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +20,7 @@ type locker struct {
 	metrics *metrics
 	mu      sync.Mutex
 	held    map[string]*lock
+	closed  bool // no lock is given any more
 }
 
 func newLocker(m *metrics) *locker { return &locker{metrics: m, held: map[string]*lock{}} }
@@ -38,6 +41,9 @@ type lock struct {
 // when others were faster.
 func (k *lock) Lock(ctx context.Context, leave func()) error {
 	k.leave = leave
+	if k.locker.isClosed() {
+		return handler.ErrFileLocked
+	}
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	for {
@@ -69,6 +75,33 @@ func (k *lock) Unlock() error {
 	}
 	close(k.released)
 	return nil
+}
+
+// leave asks the holder of a lock to leave, if there is one.
+func (l *locker) leave(id string) {
+	l.mu.Lock()
+	holder := l.held[id]
+	l.mu.Unlock()
+	if holder != nil {
+		holder.leave()
+	}
+}
+
+func (l *locker) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
+// close asks every holder to leave and gives no lock from here on.
+func (l *locker) close() {
+	l.mu.Lock()
+	l.closed = true
+	holders := slices.Collect(maps.Values(l.held))
+	l.mu.Unlock()
+	for _, holder := range holders {
+		holder.leave()
+	}
 }
 
 // swap makes k the holder if nobody is, or if old is, and returns nil; else it returns the holder.

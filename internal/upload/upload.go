@@ -6,6 +6,7 @@ package upload
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -53,6 +54,7 @@ type Config struct {
 // Store is the data store. Any number of goroutines may share it, and any number of processes the same ledger.
 type Store struct {
 	cfg     Config
+	id      string // of this process, among those that share the ledger
 	ledger  *ledger
 	memory  *memory
 	locker  *locker
@@ -81,7 +83,7 @@ func New(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	return &Store{
-		cfg: cfg, ledger: newLedger(cfg), memory: mem, locker: newLocker(m), log: cfg.Logger, metrics: m,
+		cfg: cfg, id: rand.Text(), ledger: newLedger(cfg), memory: mem, locker: newLocker(m), log: cfg.Logger, metrics: m,
 	}, nil
 }
 

@@ -58,6 +58,7 @@ func (u *upload) write(ctx context.Context, offset int64, src io.Reader) (int64,
 		err = commitErr // then err is only its echo
 	}
 	u.row = w.row
+	u.store.leave(ctx, w.row)
 	return w.row.OffsetBytes - offset, err
 }
 
@@ -65,7 +66,10 @@ func (u *upload) begin(ctx context.Context, offset int64) (*writer, error) {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	s := u.store
-	row, err := s.ledger.take(ctx, u.row, offset)
+	if err := s.ask(ctx, u.row); err != nil {
+		return nil, fmt.Errorf("ask holder: %w", err)
+	}
+	row, err := s.ledger.take(ctx, u.row, offset, s.id)
 	if err != nil {
 		return nil, fmt.Errorf("take upload: %w", err)
 	}

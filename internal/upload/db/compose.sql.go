@@ -20,7 +20,7 @@ WHERE id = (
     LIMIT 1
     FOR UPDATE OF u SKIP LOCKED
 )
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder
 `
 
 // ClaimCompose returns the upload that has waited longest to be composed, once its job needs it no more. It is due again
@@ -44,6 +44,7 @@ func (q *Queries) ClaimCompose(ctx context.Context, lease time.Duration) (Upload
 		&i.Concat,
 		&i.ConcatHeader,
 		&i.ComposeAt,
+		&i.Holder,
 	)
 	return i, err
 }

@@ -14,7 +14,7 @@ const advance = `-- name: Advance :one
 UPDATE uploads
 SET offset_bytes = $1, crc64 = $2, expires_at = clock_timestamp() + $3::interval, updated_at = clock_timestamp()
 WHERE id = $4 AND epoch = $5 AND state = 'open' AND offset_bytes = $6
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder
 `
 
 type AdvanceParams struct {
@@ -53,8 +53,24 @@ func (q *Queries) Advance(ctx context.Context, arg AdvanceParams) (Upload, error
 		&i.Concat,
 		&i.ConcatHeader,
 		&i.ComposeAt,
+		&i.Holder,
 	)
 	return i, err
+}
+
+const askToLeave = `-- name: AskToLeave :exec
+SELECT pg_notify('sluice_upload', $1::text || ' ' || $2::text)
+`
+
+type AskToLeaveParams struct {
+	Holder string
+	ID     string
+}
+
+// AskToLeave is heard by Store.Listen of the holder.
+func (q *Queries) AskToLeave(ctx context.Context, arg AskToLeaveParams) error {
+	_, err := q.db.Exec(ctx, askToLeave, arg.Holder, arg.ID)
+	return err
 }
 
 const claimSweep = `-- name: ClaimSweep :one
@@ -67,7 +83,7 @@ WHERE id = (
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder
 `
 
 // ClaimSweep returns the ended upload whose grace time was over first. It is due again after the next one, unless Swept
@@ -91,6 +107,7 @@ func (q *Queries) ClaimSweep(ctx context.Context, grace time.Duration) (Upload, 
 		&i.Concat,
 		&i.ConcatHeader,
 		&i.ComposeAt,
+		&i.Holder,
 	)
 	return i, err
 }
@@ -117,7 +134,7 @@ const declareLength = `-- name: DeclareLength :one
 UPDATE uploads
 SET size_bytes = $1, updated_at = clock_timestamp()
 WHERE id = $2 AND tenant = $3 AND state = 'open' AND concat <> 'final' AND size_bytes IS NULL AND offset_bytes <= $1
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder
 `
 
 type DeclareLengthParams struct {
@@ -146,6 +163,7 @@ func (q *Queries) DeclareLength(ctx context.Context, arg DeclareLengthParams) (U
 		&i.Concat,
 		&i.ConcatHeader,
 		&i.ComposeAt,
+		&i.Holder,
 	)
 	return i, err
 }
@@ -190,7 +208,7 @@ WHERE id = (
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder
 `
 
 // EndExpired is EndUpload of the upload that expired first and that nobody else is about to end. An open final upload
@@ -214,6 +232,7 @@ func (q *Queries) EndExpired(ctx context.Context, grace time.Duration) (Upload, 
 		&i.Concat,
 		&i.ConcatHeader,
 		&i.ComposeAt,
+		&i.Holder,
 	)
 	return i, err
 }
@@ -222,7 +241,7 @@ const endUpload = `-- name: EndUpload :one
 UPDATE uploads
 SET state = 'gone', epoch = epoch + 1, sweep_at = clock_timestamp() + $1::interval, updated_at = clock_timestamp()
 WHERE id = $2 AND tenant = $3 AND state = 'open'
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder
 `
 
 type EndUploadParams struct {
@@ -252,12 +271,13 @@ func (q *Queries) EndUpload(ctx context.Context, arg EndUploadParams) (Upload, e
 		&i.Concat,
 		&i.ConcatHeader,
 		&i.ComposeAt,
+		&i.Holder,
 	)
 	return i, err
 }
 
 const getUpload = `-- name: GetUpload :one
-SELECT uploads.id, uploads.tenant, uploads.size_bytes, uploads.offset_bytes, uploads.epoch, uploads.state, uploads.crc64, uploads.metadata, uploads.expires_at, uploads.sweep_at, uploads.created_at, uploads.updated_at, uploads.concat, uploads.concat_header, uploads.compose_at, (uploads.state = 'open' AND uploads.concat <> 'final' AND uploads.expires_at <= clock_timestamp())::boolean AS expired
+SELECT uploads.id, uploads.tenant, uploads.size_bytes, uploads.offset_bytes, uploads.epoch, uploads.state, uploads.crc64, uploads.metadata, uploads.expires_at, uploads.sweep_at, uploads.created_at, uploads.updated_at, uploads.concat, uploads.concat_header, uploads.compose_at, uploads.holder, (uploads.state = 'open' AND uploads.concat <> 'final' AND uploads.expires_at <= clock_timestamp())::boolean AS expired
 FROM uploads
 WHERE id = $1 AND tenant = $2
 `
@@ -292,15 +312,27 @@ func (q *Queries) GetUpload(ctx context.Context, arg GetUploadParams) (GetUpload
 		&i.Upload.Concat,
 		&i.Upload.ConcatHeader,
 		&i.Upload.ComposeAt,
+		&i.Upload.Holder,
 		&i.Expired,
 	)
 	return i, err
 }
 
+const holder = `-- name: Holder :one
+SELECT holder FROM uploads WHERE id = $1
+`
+
+func (q *Queries) Holder(ctx context.Context, id string) (string, error) {
+	row := q.db.QueryRow(ctx, holder, id)
+	var holder string
+	err := row.Scan(&holder)
+	return holder, err
+}
+
 const insertUpload = `-- name: InsertUpload :one
 INSERT INTO uploads (id, tenant, size_bytes, metadata, concat, concat_header, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp() + $7::interval)
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder
 `
 
 type InsertUploadParams struct {
@@ -340,6 +372,7 @@ func (q *Queries) InsertUpload(ctx context.Context, arg InsertUploadParams) (Upl
 		&i.Concat,
 		&i.ConcatHeader,
 		&i.ComposeAt,
+		&i.Holder,
 	)
 	return i, err
 }
@@ -360,6 +393,21 @@ func (q *Queries) LastPart(ctx context.Context, uploadID string) (Part, error) {
 		&i.Crc64,
 	)
 	return i, err
+}
+
+const leave = `-- name: Leave :exec
+UPDATE uploads SET holder = '' WHERE id = $1 AND epoch = $2 AND state = 'open'
+`
+
+type LeaveParams struct {
+	ID    string
+	Epoch int64
+}
+
+// Leave says that the writer is done. It is not the safety: that is the epoch.
+func (q *Queries) Leave(ctx context.Context, arg LeaveParams) error {
+	_, err := q.db.Exec(ctx, leave, arg.ID, arg.Epoch)
+	return err
 }
 
 const partKeys = `-- name: PartKeys :many
@@ -431,12 +479,13 @@ func (q *Queries) Swept(ctx context.Context, arg SweptParams) error {
 
 const takeUpload = `-- name: TakeUpload :one
 UPDATE uploads
-SET epoch = epoch + 1, expires_at = clock_timestamp() + $1::interval, updated_at = clock_timestamp()
-WHERE id = $2 AND tenant = $3 AND state = 'open' AND concat <> 'final' AND offset_bytes = $4 AND expires_at > clock_timestamp()
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at
+SET epoch = epoch + 1, holder = $1, expires_at = clock_timestamp() + $2::interval, updated_at = clock_timestamp()
+WHERE id = $3 AND tenant = $4 AND state = 'open' AND concat <> 'final' AND offset_bytes = $5 AND expires_at > clock_timestamp()
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder
 `
 
 type TakeUploadParams struct {
+	Holder      string
 	Expiry      time.Duration
 	ID          string
 	Tenant      string
@@ -446,6 +495,7 @@ type TakeUploadParams struct {
 // TakeUpload makes the caller the only writer: every commit of an earlier one fails from here on.
 func (q *Queries) TakeUpload(ctx context.Context, arg TakeUploadParams) (Upload, error) {
 	row := q.db.QueryRow(ctx, takeUpload,
+		arg.Holder,
 		arg.Expiry,
 		arg.ID,
 		arg.Tenant,
@@ -468,6 +518,7 @@ func (q *Queries) TakeUpload(ctx context.Context, arg TakeUploadParams) (Upload,
 		&i.Concat,
 		&i.ConcatHeader,
 		&i.ComposeAt,
+		&i.Holder,
 	)
 	return i, err
 }

@@ -33,4 +33,5 @@ type Upload struct {
 	Concat       string
 	ConcatHeader string
 	ComposeAt    *time.Time
+	Holder       string
 }

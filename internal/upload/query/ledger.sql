@@ -12,7 +12,7 @@ WHERE id = @id AND tenant = @tenant;
 -- TakeUpload makes the caller the only writer: every commit of an earlier one fails from here on.
 -- name: TakeUpload :one
 UPDATE uploads
-SET epoch = epoch + 1, expires_at = clock_timestamp() + @expiry::interval, updated_at = clock_timestamp()
+SET epoch = epoch + 1, holder = @holder, expires_at = clock_timestamp() + @expiry::interval, updated_at = clock_timestamp()
 WHERE id = @id AND tenant = @tenant AND state = 'open' AND concat <> 'final' AND offset_bytes = @offset_bytes AND expires_at > clock_timestamp()
 RETURNING *;
 
@@ -97,3 +97,14 @@ WHERE upload_id = @upload_id AND NOT EXISTS (
     WHERE concats.partial_id = @upload_id AND f.state <> 'gone'
 )
 RETURNING object_key;
+
+-- Leave says that the writer is done. It is not the safety: that is the epoch.
+-- name: Leave :exec
+UPDATE uploads SET holder = '' WHERE id = @id AND epoch = @epoch AND state = 'open';
+
+-- name: Holder :one
+SELECT holder FROM uploads WHERE id = @id;
+
+-- AskToLeave is heard by Store.Listen of the holder.
+-- name: AskToLeave :exec
+SELECT pg_notify('sluice_upload', @holder::text || ' ' || @id::text);
