@@ -26,6 +26,7 @@ func (g *Gateway) router(f *files) http.Handler {
 		get(e, base+"/:id/offers", g.offers)
 		get(e, base+"/:id/aggregates", g.aggregates)
 		get(e, base+"/:id/events", g.events)
+		get(e, base+"/:id/portfolio", g.portfolio)
 	}
 	get(e, "/api/jobs", g.list)
 	get(e, "/api/jobs/:id/rejects", g.rejects)

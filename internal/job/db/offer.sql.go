@@ -11,6 +11,50 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const countScores = `-- name: CountScores :many
+SELECT credit_score, approved, count(*) AS offers, sum(amount_minor)::numeric::text AS amount_minor
+FROM offers WHERE job_id = $1 AND fence = $2 AND tenant = $3
+GROUP BY credit_score, approved ORDER BY credit_score, approved
+`
+
+type CountScoresParams struct {
+	JobID  string
+	Fence  int64
+	Tenant string
+}
+
+type CountScoresRow struct {
+	CreditScore int32
+	Approved    bool
+	Offers      int64
+	AmountMinor string
+}
+
+func (q *Queries) CountScores(ctx context.Context, arg CountScoresParams) ([]CountScoresRow, error) {
+	rows, err := q.db.Query(ctx, countScores, arg.JobID, arg.Fence, arg.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CountScoresRow
+	for rows.Next() {
+		var i CountScoresRow
+		if err := rows.Scan(
+			&i.CreditScore,
+			&i.Approved,
+			&i.Offers,
+			&i.AmountMinor,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listAccountOffers = `-- name: ListAccountOffers :many
 SELECT account_id, date, as_of, amount_minor, transaction_count, credit_score, months,
   composite_ppm, volume_ppm, ratio_ppm, consistency_ppm, approved, risk_level, reason_codes

@@ -19,3 +19,8 @@ WHERE job_id = @job_id AND fence = @fence AND tenant = @tenant
   AND account_id = @account_id AND date > @after_date
   AND approved = ANY(@approved::boolean[]) AND risk_level = ANY(@risk_levels::text[])
 ORDER BY date LIMIT @max_rows;
+
+-- name: CountScores :many
+SELECT credit_score, approved, count(*) AS offers, sum(amount_minor)::numeric::text AS amount_minor
+FROM offers WHERE job_id = @job_id AND fence = @fence AND tenant = @tenant
+GROUP BY credit_score, approved ORDER BY credit_score, approved;
