@@ -54,6 +54,7 @@ check: tools ## Run what needs no server: format, linters with the floors, vet, 
 	@for f in internal/*/sqlc.yaml; do echo "sqlc diff $$f"; .bin/sqlc diff -f "$$f"; done
 	go mod tidy -diff
 	go mod verify
+	@$(MAKE) --no-print-directory check-page
 
 .PHONY: bench
 bench: deps ## Run every benchmark, each alone, and the whole path in cmd/sluice last
@@ -85,6 +86,23 @@ soak: deps ## Fuzz each fuzz target for SOAK=1m repeat the concurrent tests SOAK
 	SLUICE_SOAK_CYCLES=$(SOAK_CYCLES) go test -count 1 -timeout 120m -v -run '^TestWork(Soak|Mutants)$$' ./cmd/sluice
 
 ##@ Change
+.PHONY: page
+page: gateway/web/node_modules ## Build the page anew from gateway/web/src, which needs Node
+	cd gateway/web && npm run --silent build
+
+# The committed build is what its source gives: built beside it, and compared.
+.PHONY: check-page
+check-page:
+	@if ! { command -v node && command -v npm; } >/dev/null; then echo 'page: not compared with its source, Node is missing (Debian: apt-get install nodejs npm)'; exit 0; fi; \
+	$(MAKE) --no-print-directory gateway/web/node_modules; \
+	fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	cd gateway/web && npm run --silent check && node_modules/.bin/vite build --logLevel warn --emptyOutDir --outDir "$$fresh" && \
+	diff -rq "$$fresh" dist || { echo 'gateway/web/dist is not what gateway/web/src gives (make page)'; exit 1; }
+
+gateway/web/node_modules: gateway/web/package-lock.json
+	cd gateway/web && npm ci --no-audit --no-fund --ignore-scripts --silent
+	@touch $@
+
 .PHONY: fmt
 fmt: .bin/.gofumpt ## Format every Go file
 	.bin/gofumpt -w .
@@ -102,18 +120,21 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 		/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# What the tests need beside Go: Debian's postgresql, and Node for the test
-# with tus-js-client, which prints its reason and is skipped without it.
+# What the tests need beside Go: Debian's postgresql, Node for the test with
+# tus-js-client, and Chromium for those of the page; these print their reason and
+# are skipped without it.
 .PHONY: deps
 deps:
 	@go run ./cmd/sluicedev deps
-	@if command -v node && command -v npm; then exit 0; fi >/dev/null; \
+	@need=; command -v node >/dev/null && command -v npm >/dev/null || need='nodejs npm'; \
+	command -v chromium >/dev/null || need="$$need chromium"; \
+	if [ -z "$$need" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ]; then as_root=; \
 	elif sudo -n true 2>/dev/null; then as_root='sudo -n'; \
-	else echo 'Node is missing: apt-get install nodejs npm'; exit 0; fi; \
-	echo 'Installing nodejs and npm'; \
-	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends nodejs npm >/dev/null \
-		|| echo 'Node could not be installed: its test is skipped'
+	else echo "Missing: apt-get install $$need"; exit 0; fi; \
+	echo "Installing $$need"; \
+	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends $$need fonts-dejavu-core >/dev/null \
+		|| echo "$$need could not be installed: their tests are skipped"
 
 .PHONY: .bin/bench/.duckdb
 .bin/bench/.duckdb:

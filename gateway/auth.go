@@ -18,7 +18,7 @@ import (
 // key itself, and what a load balancer probes.
 func open(route string) bool {
 	switch route {
-	case "/", "/app.js", "/style.css", "/healthz", "/readyz":
+	case "/", "/docs", "/app.js", "/docs.js", "/style.css", "/openapi.yaml", "/healthz", "/readyz":
 		return true
 	}
 	return false

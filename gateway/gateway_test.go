@@ -138,6 +138,9 @@ func (s *server) try(method, path string, header fields, body io.Reader) (answer
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
+	if err == nil {
+		s.keepsContract(r, resp, text)
+	}
 	return answer{resp.StatusCode, resp.Header, string(text)}, err
 }
 

@@ -105,6 +105,7 @@ type status struct {
 	ID       string `json:"job_id"`
 	State    string `json:"state"`
 	Stage    string `json:"stage"`
+	Rows     int64  `json:"rows_accepted"`
 	Progress struct {
 		BytesReceived int64 `json:"bytes_received"`
 	} `json:"progress"`

@@ -1,0 +1,95 @@
+// Every request of the page but those of tus. The key, where one is asked for,
+// stays in this tab and travels in a header, so no other site can use it.
+import { signal } from '@preact/signals';
+import type { Status } from './types';
+import { ended } from './types';
+
+export const keyNeeded = signal(false);
+const KEY = 'sluice-key';
+
+export const authorization = (): Record<string, string> => {
+  const key = sessionStorage.getItem(KEY);
+  return key ? { Authorization: `Bearer ${key}` } : {};
+};
+
+export function useKey(key: string) {
+  sessionStorage.setItem(KEY, key);
+  keyNeeded.value = false;
+}
+
+// Refused is an answer that says no; anything else that fends a request off is
+// the line, and worth another try.
+export class Refused extends Error {
+  constructor(message: string, readonly status: number) { super(message); }
+}
+
+export async function call(path: string, options: RequestInit = {}): Promise<Response> {
+  const answer = await fetch(path, { ...options, headers: { ...authorization(), ...options.headers } });
+  if (answer.ok) return answer;
+  if (answer.status === 401) keyNeeded.value = true;
+  const problem = await answer.json().catch(() => ({})) as { detail?: string };
+  throw new Refused(problem.detail || `The server answered ${answer.status}.`, answer.status);
+}
+
+export const read = async <T>(path: string, signal?: AbortSignal): Promise<T> =>
+  (await call(path, signal ? { signal } : {})).json() as Promise<T>;
+
+export const pause = (ms: number, signal?: AbortSignal) => new Promise<void>(done => {
+  const timer = setTimeout(done, ms);
+  signal?.addEventListener('abort', () => { clearTimeout(timer); done(); });
+});
+
+// follow calls each with the job as it changes until it has ended: by its event
+// stream, taken up after the last event whenever the line breaks, and between
+// two streams by one look at the status. EventSource could not carry the key.
+export async function follow(id: string, each: (s: Status) => void, signal: AbortSignal): Promise<void> {
+  let last = '';
+  for (let wait = 500; !signal.aborted; wait = Math.min(wait * 2, 10_000)) {
+    try {
+      const headers = { Accept: 'text/event-stream', ...(last && { 'Last-Event-ID': last }) };
+      const answer = await call(`/api/jobs/${id}/events/`, { signal, headers });
+      if (answer.status === 200 && answer.body) {
+        for await (const e of events(answer.body)) {
+          wait = 500;
+          last = e.id;
+          const status = JSON.parse(e.data) as Status;
+          each(status);
+          if (ended(status)) return;
+        }
+      }
+      const status = await read<Status>(`/api/jobs/${id}/status/`, signal);
+      each(status);
+      if (ended(status)) return;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof Refused && error.status < 500 && error.status !== 429) throw error;
+    }
+    await pause(wait, signal);
+  }
+}
+
+async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<{ id: string; data: string }> {
+  const reader = body.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>).getReader();
+  let rest = '';
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value).split('\n\n');
+    rest = blocks.pop() ?? '';
+    for (const block of blocks) {
+      const field = (name: string) => block.split('\n').find(l => l.startsWith(`${name}: `))?.slice(name.length + 2);
+      const data = field('data');
+      if (data) yield { id: field('id') ?? '', data };
+    }
+  }
+}
+
+// download saves an answer as a file. It goes through the page because a link
+// could neither carry the key nor ask for a media type.
+export async function download(path: string, name: string, accept: string) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(await (await call(path, { headers: { Accept: accept } })).blob());
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

@@ -1,0 +1,63 @@
+// The rows that were not booked, why, and the cell at fault.
+import { useEffect, useState } from 'preact/hooks';
+import { call, download } from './api';
+import { rows } from './csv';
+import { count, words } from './text';
+
+const SHOWN = 100, READ_BYTES = 1 << 20;
+
+export function Rejects({ id, total }: { id: string; total: number }) {
+  const [table, setTable] = useState<string[][]>([]);
+  const [cut, setCut] = useState(false);
+  const [problem, setProblem] = useState('');
+  const path = `/api/jobs/${id}/rejects/`;
+  useEffect(() => {
+    const stop = new AbortController();
+    head(path, stop.signal).then(([text, more]) => { setTable(rows(text, ',', Infinity)); setCut(more); },
+      error => { if (!stop.signal.aborted) setProblem((error as Error).message); });
+    return () => stop.abort();
+  }, [path]);
+  const [header = [], ...body] = table;
+  const whole = cut ? body.slice(0, -1) : body; // the last one may be cut
+  const reasons = new Map<string, number>();
+  whole.forEach(r => reasons.set(r[1] ?? '', (reasons.get(r[1] ?? '') ?? 0) + 1));
+  return (
+    <section aria-labelledby="rejects-title">
+      <div class="line head">
+        <h2 id="rejects-title">Rejected rows</h2>
+        <button onClick={() => void download(path, `${id}-rejects.csv`, 'text/csv').catch(e => setProblem((e as Error).message))}>All {count(total)}, CSV</button>
+      </div>
+      {problem && <p class="bad" role="alert">{problem}</p>}
+      <p class="chips">{[...reasons].sort((a, b) => b[1] - a[1]).map(([r, n]) => <span key={r} class="chip">{words(r)} <b>{count(n)}</b></span>)}{cut && <span class="note"> of the first {count(whole.length)}</span>}</p>
+      <p class="note">Mend the marked cells in the downloaded file and drop it above: its own columns come after the first three, which are ignored.</p>
+      <div class="scroll" role="region" tabIndex={0} aria-label="Rejected rows">
+        <table>
+          <thead><tr>{header.map((h, i) => <th key={i} scope="col" class={i === 0 ? 'n' : ''}><span class="cell">{h}</span></th>)}</tr></thead>
+          <tbody>{whole.slice(0, SHOWN).map((r, n) => (
+            <tr key={n}>{r.map((c, i) => {
+              const fault = i > 2 && atFault(header[i] ?? '', r[2] ?? '');
+              return <td key={i} class={i === 0 ? 'n' : ''}>{fault ? <mark class="cell">{c || 'empty'}</mark> : <span class="cell">{i === 1 ? words(c) : c}</span>}</td>;
+            })}</tr>
+          ))}</tbody>
+        </table>
+      </div>
+      {total > SHOWN && <p class="note">The first {SHOWN} of {count(total)} are shown.</p>}
+    </section>
+  );
+}
+
+// atFault tells whether the detail names the column: "amount: 12x" or "date is empty".
+const atFault = (name: string, detail: string) => name !== '' && (detail.startsWith(`${name}: `) || detail === `${name} is empty`);
+
+// head reads the beginning of an answer and hangs up.
+async function head(path: string, signal: AbortSignal): Promise<[string, boolean]> {
+  const reader = (await call(path, { signal })).body!.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>).getReader();
+  let text = '';
+  while (text.length < READ_BYTES) {
+    const { value, done } = await reader.read();
+    if (done) return [text, false];
+    text += value;
+  }
+  await reader.cancel();
+  return [text, true];
+}
