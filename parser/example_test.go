@@ -57,3 +57,29 @@ Buchungstag;Betrag;Kontonummer
 	// ';', header in line 2, account in column 3
 	// D.M.YYYY -1.234,56
 }
+
+// Many goroutines read one file, each into a sum of its own.
+func ExampleReader_Each() {
+	file := strings.NewReader("account_id,date,amount\n" + strings.Repeat("A,2024-01-05,10.00\nB,2024-01-05,-2.50\n", 50_000))
+	cfg, err := parser.ParseConfig(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	r, err := parser.NewReader(file, cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	sums := make([]int64, 4)
+	err = r.Each(len(sums), func(worker int, batch []parser.Record) error {
+		for i := range batch {
+			sums[worker] += batch[i].Amount
+		}
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(r.Stats().Accepted, "rows,", sums[0]+sums[1]+sums[2]+sums[3], "cents")
+	// Output:
+	// 100000 rows, 37500000 cents
+}

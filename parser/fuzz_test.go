@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"unicode/utf8"
@@ -17,7 +18,8 @@ import (
 )
 
 // FuzzRead holds the Reader against the reference reader, on any bytes, at any
-// block size, batch size and manner of the source.
+// block size, batch size, number of goroutines and manner of the source, with
+// every kernel.
 func FuzzRead(f *testing.F) {
 	for _, body := range []string{
 		"", "\n", "\r\n \n", "a,2024-02-29,1.50,\nb,2024-01-01T10:00:00Z,-3,no\n",
@@ -38,16 +40,19 @@ func FuzzRead(f *testing.F) {
 		form := &forms[int(which)%len(forms)]
 		text := append([]byte(form.header), body...)
 		want, open := reference(form, text)
-		got, err := readAll(t, form, text, max(1, int(block)), manner)
-		if !reflect.DeepEqual(got, want) {
-			t.Errorf("%q\n got %+v\nwant %+v", text, got, want)
+		for _, workers := range []int{0, 1 + int(block)%4} {
+			got, err := readAll(t, form, text, max(1, int(block)), workers, manner)
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("%d workers, blocks of %d: %q\n got %+v\nwant %+v", workers, block, text, got, want)
+			}
+			checkEnd(t, err, want, open)
 		}
-		checkEnd(t, err, want, open)
 	})
 }
 
-// readAll reads text with the package under test.
-func readAll(t *testing.T, form *form, text []byte, block int, manner uint8) ([]verdict, error) {
+// readAll reads text with the package under test: by Each, or by Read where
+// workers is 0.
+func readAll(t *testing.T, form *form, text []byte, block, workers int, manner uint8) ([]verdict, error) {
 	t.Helper()
 	cfg := config(t, form.config)
 	cfg.BlockBytes = block
@@ -64,41 +69,98 @@ func readAll(t *testing.T, form *form, text []byte, block int, manner uint8) ([]
 	if err != nil {
 		return nil, err
 	}
-	var got []verdict
 	names := slices.Sorted(maps.Keys(parser.Kernels()))
 	r.UseKernel(parser.Kernels()[names[(block+int(manner))%len(names)]])
-	r.OnReject = func(reject *parser.Reject) error {
-		if !utf8.ValidString(reject.Value) || utf8.RuneCountInString(reject.Value) > 64 {
-			t.Errorf("value %q is not fit to be shown", reject.Value)
-		}
-		v := verdict{line: reject.Line, offset: reject.Offset, reason: reject.Reason}
-		for _, field := range reject.Fields {
-			v.fields = append(v.fields, string(field))
-		}
-		got = append(got, v)
-		return nil
-	}
-	batch := make([]parser.Record, 1+int(manner/4))
-	for err == nil {
-		var n int
-		n, err = r.Read(batch)
-		for _, record := range batch[:n] {
-			got = append(got, verdict{
-				line: record.Line, offset: record.Offset, account: string(record.Account),
-				day: record.Day, amount: record.Amount, revenue: record.Revenue,
-			})
-		}
+	var c collector
+	r.OnReject = func(reject *parser.Reject) error { return c.reject(t, reject) }
+	if workers == 0 {
+		err = c.read(r, 1+int(manner/4))
+	} else {
+		err = c.each(t, r, workers, int(manner/4)%3)
 	}
 	// Within a batch rejects are handed over before the records are.
-	slices.SortStableFunc(got, func(a, b verdict) int { return cmp.Compare(a.offset, b.offset) })
+	slices.SortStableFunc(c.got, func(a, b verdict) int { return cmp.Compare(a.offset, b.offset) })
 	s := r.Stats()
-	if s.Accepted+s.Rejected != int64(len(got)) {
-		t.Errorf("stats %+v of %d rows", s, len(got))
+	if s.Accepted+s.Rejected != int64(len(c.got)) {
+		t.Errorf("stats %+v of %d rows", s, len(c.got))
 	}
 	if errors.Is(err, io.EOF) && (s.Bytes != int64(len(text)) || s.Lines != int64(bytes.Count(text, []byte("\n")))) {
 		t.Errorf("stats %+v of %d bytes, %q", s, len(text), text)
 	}
-	return got, err
+	return c.got, err
+}
+
+// collector keeps what a Reader hands over.
+type collector struct {
+	mu     sync.Mutex
+	got    []verdict
+	offset int64 // of the last reject
+}
+
+func (c *collector) reject(t *testing.T, reject *parser.Reject) error {
+	t.Helper()
+	if !utf8.ValidString(reject.Value) || utf8.RuneCountInString(reject.Value) > 64 {
+		t.Errorf("value %q is not fit to be shown", reject.Value)
+	}
+	v := verdict{line: reject.Line, offset: reject.Offset, reason: reject.Reason}
+	for _, field := range reject.Fields {
+		v.fields = append(v.fields, string(field))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if v.offset <= c.offset {
+		t.Errorf("reject at %d after that at %d", v.offset, c.offset)
+	}
+	c.offset = v.offset
+	c.got = append(c.got, v)
+	return nil
+}
+
+func (c *collector) add(batch []parser.Record) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, record := range batch {
+		c.got = append(c.got, verdict{
+			line: record.Line, offset: record.Offset, account: string(record.Account),
+			day: record.Day, amount: record.Amount, revenue: record.Revenue,
+		})
+	}
+}
+
+func (c *collector) read(r *parser.Reader, batchLen int) (err error) {
+	batch := make([]parser.Record, batchLen)
+	for err == nil {
+		var n int
+		n, err = r.Read(batch)
+		c.add(batch[:n])
+	}
+	return err
+}
+
+// each reads a few records and the rest by Each. The end is io.EOF, as that of
+// Read.
+func (c *collector) each(t *testing.T, r *parser.Reader, workers, first int) error {
+	t.Helper()
+	batch := make([]parser.Record, first)
+	n, err := r.Read(batch)
+	c.add(batch[:n])
+	if err != nil {
+		return err
+	}
+	last := make([]int64, workers)
+	err = r.Each(workers, func(worker int, batch []parser.Record) error {
+		if len(batch) == 0 || batch[0].Offset <= last[worker] {
+			t.Errorf("a batch of %d out of order", len(batch))
+		}
+		last[worker] = batch[len(batch)-1].Offset
+		c.add(batch)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = r.Read(batch)
+	return err
 }
 
 // checkEnd checks the error a file ended with.
@@ -134,9 +196,11 @@ func TestBlocks(t *testing.T) {
 	text := []byte(form.header + body.String())
 	want, _ := reference(form, text)
 	for block := 1; block < 400; block++ {
-		got, err := readAll(t, form, text, block, uint8(block))
-		if !reflect.DeepEqual(got, want) || !errors.Is(err, io.EOF) {
-			t.Fatalf("block of %d bytes: %v, %d verdicts\n got %+v\nwant %+v", block, err, len(got), got, want)
+		for _, workers := range []int{0, 1 + block%4} {
+			got, err := readAll(t, form, text, block, workers, uint8(block))
+			if !reflect.DeepEqual(got, want) || !errors.Is(err, io.EOF) {
+				t.Fatalf("block of %d bytes, %d workers: %v, %d verdicts\n got %+v\nwant %+v", block, workers, err, len(got), got, want)
+			}
 		}
 	}
 }

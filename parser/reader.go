@@ -10,7 +10,6 @@ package parser
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -19,12 +18,13 @@ import (
 	"sync"
 )
 
-// Reader reads the transactions of one file. It is for one goroutine.
+// Reader reads the transactions of one file. It is for one goroutine, which may
+// ask Each for more.
 type Reader struct {
 	// OnReject is called for each rejected row, in order, from within Read, and
 	// so before the records of the same batch are seen. Its error ends the
-	// reading. Set it before the first Read; nil drops rejects,
-	// which are counted all the same.
+	// reading. Set it before the first Read or Each; nil drops rejects, which
+	// are counted all the same.
 	OnReject func(*Reject) error
 
 	cfg     Config
@@ -34,8 +34,9 @@ type Reader struct {
 	reject  Reject
 	torn    fields // of reject
 	err     error  // what every further Read returns
+	whole   bool   // err is the end of a file that was read whole; another error may wrap io.EOF too
 
-	mu    sync.Mutex // guards stats, which Each's goroutines and its callers share
+	mu    sync.Mutex // guards stats, which the goroutines of Each share
 	stats Stats
 }
 
@@ -110,6 +111,9 @@ func NewReader(src io.Reader, cfg Config) (*Reader, error) {
 // or has more rejects than Config.OnError grants; the error of the source or
 // of OnReject, wrapped. Further calls return that error again.
 func (r *Reader) Read(dst []Record) (n int, err error) {
+	if r.err != nil {
+		return 0, r.err
+	}
 	counted := 0
 	for n < len(dst) && r.err == nil {
 		ok, err := r.scan.next()
@@ -129,20 +133,24 @@ func (r *Reader) Read(dst []Record) (n int, err error) {
 			n++
 			continue
 		}
-		r.count(int64(n-counted), r.scan)
+		r.add(r.tally(n - counted))
 		counted = n
-		r.err = r.rejectRow(r.scan.buf, newRejected(r.scan, fault, at))
+		r.err = r.rejectRow(r.scan.buf, newRejected(r.scan, fault, at, tally{}))
 	}
-	r.count(int64(n-counted), r.scan)
+	r.add(r.tally(n - counted))
 	return n, r.err
 }
 
-// count adds accepted rows and notes how far s has come.
-func (r *Reader) count(accepted int64, s *scanner) {
+// tally is that of so many accepted rows, up to where the scanner has come.
+func (r *Reader) tally(accepted int) tally {
+	return tally{int64(accepted), r.scan.offset(), r.scan.lines}
+}
+
+func (r *Reader) add(t tally) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stats.Accepted += accepted
-	r.stats.Bytes, r.stats.Lines = s.offset(), s.lines
+	r.stats.Accepted += t.accepted
+	r.stats.Bytes, r.stats.Lines = t.bytes, t.lines
 }
 
 // All reads the file record by record. A *Record is valid until the next one;
@@ -158,7 +166,7 @@ func (r *Reader) All() iter.Seq2[*Record, error] {
 				}
 			}
 			if err != nil {
-				if !errors.Is(err, io.EOF) {
+				if !r.whole {
 					yield(nil, err)
 				}
 				return
@@ -230,17 +238,24 @@ func (d *dialect) name(at int) string {
 
 // fill gets the next block, or ends the reading.
 func (r *Reader) fill() {
-	err := r.scan.fill()
-	switch {
-	case err == nil:
-	case r.scan.eof:
-		r.err = r.verdict()
-	default:
-		r.err = fmt.Errorf("read source: %w", err)
+	if r.scan.fill() != nil {
+		r.err = r.ending(r.scan)
 	}
 }
 
-// verdict is how a file ends that was read to its end.
+// ending is how a file ends whose source has ended.
+func (r *Reader) ending(s *scanner) error {
+	if s.eof {
+		fault := r.verdict()
+		if r.whole = fault == nil; r.whole {
+			return io.EOF
+		}
+		return fault
+	}
+	return fmt.Errorf("read source: %w", s.err)
+}
+
+// verdict is what is wrong with a file that was read to its end, or nil.
 func (r *Reader) verdict() error {
 	rows := r.stats.Accepted + r.stats.Rejected
 	most := r.cfg.OnError.MaxRatio
@@ -250,7 +265,7 @@ func (r *Reader) verdict() error {
 	case most != nil && rows > 0 && float64(r.stats.Rejected)/float64(rows) > *most:
 		return fileErrorf(TooManyRejects, 0, "%d of %d rows are rejected; on_error grants a share of %g", r.stats.Rejected, rows, *most)
 	}
-	return io.EOF
+	return nil
 }
 
 // rowLimit is how many rejects are granted; -1 = any number.

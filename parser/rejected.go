@@ -4,12 +4,13 @@ package parser
 // with it. Its fields are cut once more when it is handed over.
 type rejected struct {
 	record
-	at int // the field at fault, from 0; -1 = none
+	at    int // the field at fault, from 0; -1 = none
+	tally     // up to it, where it is handed over later
 }
 
 // newRejected takes the record that s found last.
-func newRejected(s *scanner, fault Reason, at int) rejected {
-	r := rejected{record: s.record, at: at}
+func newRejected(s *scanner, fault Reason, at int, t tally) rejected {
+	r := rejected{record: s.record, at: at, tally: t}
 	r.fault = fault
 	return r
 }

@@ -119,7 +119,8 @@ const indexed = math.MaxInt
 // makeIndex indexes what is left, as far as quotes keep to the rules.
 func (s *scanner) makeIndex() {
 	s.index.reset()
-	s.useIndex(s.index.add(s.buf, s.pos, s.terminated()))
+	to := s.index.add(s.buf, s.pos, s.terminated())
+	s.useIndex(s.index.ends, to)
 }
 
 // terminated ends the last record of the source with a line feed, where it has
@@ -132,9 +133,9 @@ func (s *scanner) terminated() int {
 	return s.end + 1
 }
 
-// useIndex takes over an index that reaches to buf[to].
-func (s *scanner) useIndex(to int) {
-	s.ends, s.inner, s.indexFrom = s.index.ends, s.index.inner, indexed
+// useIndex takes over ends, and inner of the index, which reach to buf[to].
+func (s *scanner) useIndex(ends []uint32, to int) {
+	s.ends, s.inner, s.indexFrom = ends, s.index.inner, indexed
 	if to < s.end {
 		s.indexFrom = to + stripBytes
 	}

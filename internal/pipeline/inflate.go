@@ -116,7 +116,7 @@ func (in *inflater) Read(p []byte) (int, error) {
 	n, err := in.r.Read(p)
 	in.out += int64(n)
 	switch {
-	case in.out > ratioFreeFor && in.out/maxRatio > in.src.bytes:
+	case in.out > ratioFreeFor && in.out/maxRatio > in.src.bytes.Load():
 		n, err = 0, fail(CodeBadCompression, "the file inflates to more than %d times its size", maxRatio)
 	case err != nil && !errors.Is(err, io.EOF):
 		err = in.fault(err)

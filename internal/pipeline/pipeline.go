@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
+	"sync"
 
 	"sluice/internal/aggregate"
 	"sluice/internal/rollup"
@@ -40,6 +42,9 @@ type Input struct {
 	// unnamed files in TempDir ("" is os.TempDir()). 0: no limit.
 	MemoryBytes int64
 	TempDir     string
+	// Goroutines parse and sum: 0 is one for each processor that Go may use, 8
+	// at most. Source is read by one at a time.
+	Goroutines int
 }
 
 // Stored identifies bytes.
@@ -52,10 +57,10 @@ type Stored struct {
 type Sinks struct {
 	Aggregates io.Writer // one Parquet file (internal/aggregate)
 	Rejects    io.Writer // CSV, while the file is parsed; whole also when the file fails
-	// Reject is called for each rejected row, in order, in Run's goroutine; the
-	// row is valid until it returns.
+	// Reject is called for each rejected row, one at a time and in order; the row
+	// is valid until it returns.
 	Reject func(*parser.Reject)
-	// Progress is called in Run's goroutine, once per some thousand rows.
+	// Progress is called once per some thousand rows, by one goroutine at a time.
 	Progress func(Progress)
 }
 
@@ -75,10 +80,6 @@ type Progress struct {
 	Bytes              int64 // read from Input.Source
 	Accepted, Rejected int64 // rows
 }
-
-// batchRows is the number of records parsed at a time; after each batch the
-// context is looked at and progress told.
-const batchRows = 2048
 
 // Run reads a file whole, writes its aggregates and rejects, and returns what
 // was found; the decisions are taken afterwards, by Result.Offers. The Result,
@@ -106,6 +107,7 @@ type run struct {
 	sums    *rollup.Rollup
 	horizon horizon
 	written persisted
+	telling sync.Mutex // while Each runs, held to call Sinks.Progress
 }
 
 func newRun(in Input, sinks Sinks) *run {
@@ -128,6 +130,9 @@ func (r *run) parse(ctx context.Context) (err error) {
 	}
 	rejects := newRejects(r.sinks.Rejects, r.reader.Layout())
 	r.reader.OnReject = func(reject *parser.Reject) error {
+		if err := ctx.Err(); err != nil { // a file of rejects alone has no batch
+			return fmt.Errorf("parse: %w", err)
+		}
 		if r.sinks.Reject != nil {
 			r.sinks.Reject(reject)
 		}
@@ -140,28 +145,49 @@ func (r *run) parse(ctx context.Context) (err error) {
 	return err
 }
 
+// book sums the rows, each goroutine with an adder of its own.
 func (r *run) book(ctx context.Context) error {
-	batch := make([]parser.Record, batchRows)
-	sums := r.sums.Adder()
-	for {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("parse: %w", err)
-		}
-		n, err := r.reader.Read(batch)
-		for i := range batch[:n] {
+	adders := make([]*rollup.Adder, r.in.goroutines())
+	for i := range adders {
+		adders[i] = r.sums.Adder()
+	}
+	err := r.reader.Each(len(adders), func(worker int, batch []parser.Record) error {
+		for i := range batch {
 			rec := &batch[i]
-			if err := sums.Add(rec.Account, rec.Day, rec.Amount, rec.Revenue); err != nil {
+			if err := adders[worker].Add(rec.Account, rec.Day, rec.Amount, rec.Revenue); err != nil {
 				return fmt.Errorf("sum row at line %d: %w", rec.Line, err)
 			}
 		}
-		r.progress(StageParsing)
-		if errors.Is(err, io.EOF) {
-			return sums.Flush()
-		}
-		if err != nil {
-			return err
+		return r.advance(ctx)
+	})
+	for _, a := range adders {
+		if err == nil {
+			err = a.Flush()
 		}
 	}
+	return err
+}
+
+// maxGoroutines is past where reading and inflating, which are done by one at a
+// time, take longer than what is done side by side.
+const maxGoroutines = 8
+
+func (in *Input) goroutines() int {
+	if in.Goroutines > 0 {
+		return in.Goroutines
+	}
+	return min(runtime.GOMAXPROCS(0), maxGoroutines)
+}
+
+// advance reports progress, or that ctx is done.
+func (r *run) advance(ctx context.Context) error {
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("parse: %w", err)
+	}
+	r.progress(StageParsing)
+	return nil
 }
 
 func (r *run) progress(stage Stage) {
@@ -169,7 +195,7 @@ func (r *run) progress(stage Stage) {
 		return
 	}
 	s := r.reader.Stats()
-	r.sinks.Progress(Progress{Stage: stage, Bytes: r.source.bytes, Accepted: s.Accepted, Rejected: s.Rejected})
+	r.sinks.Progress(Progress{Stage: stage, Bytes: r.source.bytes.Load(), Accepted: s.Accepted, Rejected: s.Rejected})
 }
 
 // judge tells whose fault an error is. Bytes that are not those that were sent

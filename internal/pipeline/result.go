@@ -57,7 +57,7 @@ type Offer struct {
 
 func (r *run) result() *Result {
 	res := &Result{
-		Source:      Stored{SizeBytes: r.source.bytes, CRC64: r.source.crc.Sum64()},
+		Source:      Stored{SizeBytes: r.source.bytes.Load(), CRC64: r.source.crc.Sum64()},
 		Compression: r.opened.compression,
 		Encoding:    r.opened.encoding,
 		FutureRows:  r.written.futureRows,

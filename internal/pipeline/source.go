@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"sync/atomic"
 
 	"github.com/minio/crc64nvme"
 )
@@ -14,7 +15,7 @@ import (
 // error of theirs: a decoder that is cut off by it would call the data bad.
 type source struct {
 	r     io.Reader
-	bytes int64
+	bytes atomic.Int64 // read by the goroutines that parse, one at a time, and by progress
 	crc   hash.Hash64
 	sha   hash.Hash // nil unless it is asked for: it costs more than all the parsing
 	done  bool      // the end was reached
@@ -38,7 +39,7 @@ func (s *source) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, err := s.r.Read(p)
-	s.bytes += int64(n)
+	s.bytes.Add(int64(n))
 	s.crc.Write(p[:n])
 	if s.sha != nil {
 		s.sha.Write(p[:n])
@@ -54,9 +55,9 @@ func (s *source) Read(p []byte) (int, error) {
 
 // verify compares what was read with what was recorded, and claimed.
 func (s *source) verify(stored *Stored, claimed []byte) *Failure {
-	if stored != nil && (s.bytes != stored.SizeBytes || s.crc.Sum64() != stored.CRC64) {
+	if stored != nil && (s.bytes.Load() != stored.SizeBytes || s.crc.Sum64() != stored.CRC64) {
 		f := fail(CodeDigestMismatch, "the stored bytes are not those that were received: %d bytes with CRC-64 %016x where %d with %016x were stored",
-			s.bytes, s.crc.Sum64(), stored.SizeBytes, stored.CRC64)
+			s.bytes.Load(), s.crc.Sum64(), stored.SizeBytes, stored.CRC64)
 		f.CanRetry = true
 		return f
 	}
