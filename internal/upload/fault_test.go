@@ -125,6 +125,33 @@ func TestRefusedPart(t *testing.T) {
 	}
 }
 
+// However S3 fails for good, and in whichever request, the client is told that it may resume, and can.
+func TestLongFaults(t *testing.T) {
+	t.Parallel()
+	file := random(17, 3*256*kib)
+	status := func(code int) fault {
+		return func(answer http.ResponseWriter, _ *http.Request, _ http.Handler) { answer.WriteHeader(code) }
+	}
+	for name, f := range map[string]fault{
+		"error": status(http.StatusInternalServerError), "slow down": slowDown, "full": status(http.StatusInsufficientStorage),
+		"refused": refused, "cut": cut, "lost answer": lost, "no such bucket": status(http.StatusNotFound),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newFaultyWorld(t, f, 1000, http.MethodPut, "/1-2")
+			id := w.create(int64(len(file)))
+			n, err := w.patch(w.store, id, 0, bytes.NewReader(file))
+			w.wantError(err, upload.ErrUnavailable)
+			if n != 256*kib || w.info(id).OffsetBytes != n {
+				t.Fatalf("%d bytes acknowledged, offset %d", n, w.info(id).OffsetBytes)
+			}
+			_, err = w.patch(w.healthy(), id, n, bytes.NewReader(file[n:]))
+			w.must(err)
+			w.wantComplete(id, file)
+		})
+	}
+}
+
 // Short faults are nobody's business but the SDK's.
 func TestShortFaults(t *testing.T) {
 	t.Parallel()

@@ -11,7 +11,7 @@ import (
 
 // part is what becomes one object: bytes from a PATCH, behind those of a remainder that they are merged with, if any.
 type part struct {
-	memory    *memory
+	memory    *account
 	key       string
 	remainder *db.Part // nil: none
 
@@ -49,6 +49,9 @@ func (p *part) receive(ctx context.Context, src io.Reader, head []byte, limit in
 		}
 		n, err = src.Read(room[:min(limit-p.size, int64(len(room)))])
 		p.took(room[:n])
+		if len(p.slabs) > 1 && p.memory.wanted() {
+			return err // a slow client's too, which would not come to the end of its slab for long
+		}
 	}
 	return err
 }

@@ -119,7 +119,7 @@ func (w *writer) receiveAll(client, work context.Context, src io.Reader) error {
 func (w *writer) next() (*part, int64) {
 	w.seq++
 	p := &part{
-		memory: w.store.memory, done: make(chan struct{}), remainder: w.merge,
+		memory: w.store.memory.of(w.row.Tenant), done: make(chan struct{}), remainder: w.merge,
 		key: fmt.Sprint(w.keys, w.seq),
 	}
 	limit := w.store.cfg.PartBytes
