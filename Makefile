@@ -71,6 +71,10 @@ bench-parse: .bin/bench/.duckdb ## Compare parsing and summing with DuckDB and e
 	@SLUICE_BENCH_DIR='$(CURDIR)/.bin/bench' SLUICE_BENCH_ROWS=$(BENCH_ROWS) SLUICE_BENCH_RUNS=$(BENCH_RUNS) \
 		go test -count=1 -v -timeout 90m -run '^TestBenchParse$$' ./internal/pipeline | grep -v --line-buffered '^=== '
 
+.PHONY: bench-ingest
+bench-ingest: deps ## Measure whole jobs from S3 to JOB_COMPLETE: CPU, memory (BENCH_ROWS=10000000)
+	SLUICE_BENCH_ROWS=$(BENCH_ROWS) go test -run '^$$' -bench '^BenchmarkIngest$$' -benchtime 1x -timeout 60m ./cmd/sluice
+
 .PHONY: bench-jobs
 bench-jobs: deps ## Measure jobs: latencies, jobs/s and CPU, with 1 and 2 workers, and beside 100,000 finished jobs
 	go test -run '^$$' -bench '^BenchmarkJobs$$' -benchtime 1x -timeout 60m ./cmd/sluice
