@@ -15,7 +15,7 @@ export function Bars({ bars, label, shade }: { bars: Bar[]; label: string; shade
   const y = (v: number) => TOP + (top - v) / range * (H - TOP - BOTTOM);
   const slot = (W - LEFT) / Math.max(1, bars.length), width = Math.max(0.6, slot * 0.78);
   const every = Math.ceil(bars.length / 5);
-  const ticks = [...new Set([bottom, 0, top / 2, top])].filter((t, i, all) => all.every((u, j) => j >= i || Math.abs(y(t) - y(u)) > 12));
+  const ticks = [...new Set([bottom, 0, top > 1 && Number.isInteger(top) ? Math.floor(top / 2) : top / 2, top])].filter((t, i, all) => all.every((u, j) => j >= i || Math.abs(y(t) - y(u)) > 12));
   return (
     <svg class="chart" viewBox={`0 0 ${W} ${H}`} role="img" aria-label={label}>
       {shade && <rect class="shade" x={LEFT + shade[0] * slot} y={TOP} width={(shade[1] - shade[0] + 1) * slot} height={H - TOP - BOTTOM} />}

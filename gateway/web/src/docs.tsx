@@ -65,7 +65,7 @@ function Shape({ schema, at, depth }: { schema: Schema; at: (s: Schema) => Schem
   return (
     <ul>{Object.entries(inner.properties).map(([name, p]) => {
       const v = at(p);
-      return <li key={name}><code>{name}</code> <span class="note">{[v.type].flat().filter(Boolean).join(' or ')}{v.enum ? `: ${v.enum.join(', ')}` : ''}</span> {v.description ?? p.description}<Shape schema={p} at={at} depth={depth + 1} /></li>;
+      return <li key={name}><code>{name}</code> <span class="note">{[v.type].flat().filter(Boolean).join(' or ')}{v.enum ? `: ${v.enum.map(e => e === '' ? 'empty' : String(e)).join(', ')}` : ''}</span> {v.description ?? p.description}<Shape schema={p} at={at} depth={depth + 1} /></li>;
     })}</ul>
   );
 }

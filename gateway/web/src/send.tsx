@@ -108,7 +108,7 @@ export function Send() {
         </div>
       )}
       {transfers.value.length > 0 && <h2>Sent from here</h2>}
-      {transfers.value.map(t => <Going key={t.fingerprint + t.id.peek()} transfer={t} />)}
+      {transfers.value.map(t => <Going key={t.key} transfer={t} />)}
     </section>
   );
 }

@@ -9,7 +9,10 @@ export interface Settings { credit_model_config?: string; aggregate_config?: str
 
 const FIRST_WAIT = 500, MAX_WAIT = 15_000;
 
+let made = 0;
+
 export class Transfer {
+  readonly key = ++made; // tells two transfers of one file apart
   readonly phase = signal<Phase>('sending');
   readonly sent = signal(0);
   readonly speed = signal(0); // bytes per second, lately
@@ -22,13 +25,15 @@ export class Transfer {
   private timer?: ReturnType<typeof setTimeout>;
   private mark = { at: performance.now(), bytes: -1 };
 
+  // With previous the upload goes on; should the server have it no more, it is
+  // begun anew with the settings it had.
   constructor(readonly file: File, readonly fingerprint: string, settings: Settings, previous?: PreviousUpload) {
     this.upload = new Upload(file, {
       endpoint: '/files/',
       retryDelays: null, // ours below wait for the network, however long
       fingerprint: async () => fingerprint,
       removeFingerprintOnSuccess: true,
-      metadata: { filename: file.name, filetype: file.type, ...settings },
+      metadata: { ...previous?.metadata, filename: file.name, filetype: file.type, ...settings },
       onBeforeRequest: request => Object.entries(authorization()).forEach(([name, value]) => request.setHeader(name, value)),
       onUploadUrlAvailable: () => { this.id.value = idOf(this.upload.url); },
       onProgress: sent => this.progress(sent),

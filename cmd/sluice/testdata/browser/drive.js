@@ -83,6 +83,9 @@ const scenarios = {
     await accessible(page, 'front door on a phone');
     await shot(page, 'front-phone');
     await wide(page);
+    page.once('dialog', d => d.accept());
+    await page.getByRole('button', { name: 'Delete march.csv' }).click();
+    await page.getByText('No file has been sent yet').waitFor();
   },
 
   // The line goes away at 40 % and comes back: what was stored is not sent again.
