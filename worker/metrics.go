@@ -12,6 +12,7 @@ import (
 type metrics struct {
 	seconds *prometheus.HistogramVec
 	rows    *prometheus.CounterVec
+	retired prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -24,11 +25,14 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		rows: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_job_rows_total", Help: "Records read by attempts, by verdict.",
 		}, []string{"verdict"}),
+		retired: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sluice_jobs_retired_total", Help: "Ended jobs deleted because they were kept long enough.",
+		}),
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.seconds, m.rows} {
+	for _, c := range []prometheus.Collector{m.seconds, m.rows, m.retired} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}

@@ -29,13 +29,14 @@ func sweepOnce(every time.Duration) *river.InsertOpts {
 	return &river.InsertOpts{MaxAttempts: 1, Priority: 4, UniqueOpts: river.UniqueOpts{ByPeriod: every}}
 }
 
-// sweep is the River kind that ends expired uploads and deletes what no
-// manifest and no result names.
+// sweep is the River kind that ends expired uploads, jobs that were kept long
+// enough, and objects that no manifest and no result names.
 type sweep struct {
 	river.WorkerDefaults[sweepArgs]
 
-	cfg Config
-	log *slog.Logger
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
 }
 
 // Timeout bounds a round; what it does not reach the next one does.
@@ -48,7 +49,7 @@ func (w *sweep) Work(ctx context.Context, _ *river.Job[sweepArgs]) error {
 	if expired > 0 || swept > 0 {
 		w.log.InfoContext(ctx, "uploads swept", slog.Int("expired", expired), slog.Int("swept", swept))
 	}
-	return errors.Join(err, sweepErr, w.strays(ctx))
+	return errors.Join(err, sweepErr, w.retain(ctx), w.strays(ctx))
 }
 
 // strays deletes what lost attempts wrote.

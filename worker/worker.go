@@ -45,6 +45,8 @@ type Sweeper interface {
 	Expire(ctx context.Context, limit int) (int, error)
 	// Sweep deletes the stray objects of ended uploads, limit of them at most.
 	Sweep(ctx context.Context, limit int) (int, error)
+	// Delete removes a job with all that belongs to it; an unknown one is job.ErrNotFound.
+	Delete(ctx context.Context, tenant, id string) error
 }
 
 // Config is what a Worker needs; Pool, Jobs, Bucket and Sweeper are required.
@@ -58,6 +60,7 @@ type Config struct {
 
 	Concurrency    int           // jobs at once, 1 to 1000; 0 means 2
 	SweepEvery     time.Duration // between rounds of housekeeping, of all workers together; 0 means 1 minute
+	Retention      time.Duration // how long ended jobs are kept, with their files and results; 0: for ever
 	SoftStop       time.Duration // what running jobs get to end by themselves at shutdown; 0 means 10 s
 	JobMemoryBytes int64         // what the sums of one job may take before they go to nameless files; 0: no limit
 	TempDir        string        // where these go; "": os.TempDir()
@@ -109,7 +112,7 @@ func New(cfg Config) (*Worker, error) {
 func (w *Worker) riverConfig() *river.Config {
 	kinds := river.NewWorkers()
 	river.AddWorker(kinds, w.ingest)
-	river.AddWorker(kinds, &sweep{cfg: w.cfg, log: w.log})
+	river.AddWorker(kinds, &sweep{cfg: w.cfg, log: w.log, metrics: w.metrics})
 	river.AddWorker(kinds, &compose{composer: w.cfg.Composer, log: w.log})
 	periodic := []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(w.cfg.SweepEvery),
 		func() (river.JobArgs, *river.InsertOpts) { return sweepArgs{}, sweepOnce(w.cfg.SweepEvery) }, nil)}

@@ -60,9 +60,10 @@ func BenchmarkJobs(b *testing.B) {
 func newBenchFleet(b *testing.B, workers int) *fleet {
 	b.Helper()
 	f := newFleet(b)
+	f.size = workers
 	for i := workers; i < len(f.workers); i++ {
 		f.must(f.workers[i].Process.Kill())
-		_ = f.workers[i].Wait()
+		<-f.gone[i]
 	}
 	f.ended(f.send(newSample(b, 10)))
 	return f

@@ -74,13 +74,17 @@ func (s uploadSettings) check() error {
 
 // fleetSettings are of all workers together.
 type fleetSettings struct {
-	LeaseExpiry time.Duration `group:"Worker" default:"30s" env:"SLUICE_LEASE_EXPIRY" help:"How long a worker may be silent before another gets its job."`
-	SweepGrace  time.Duration `group:"Worker" default:"15m" env:"SLUICE_SWEEP_GRACE" help:"How long strays are kept before they are deleted; longer than a request to S3 lasts."`
+	LeaseExpiry  time.Duration `group:"Worker" default:"30s" env:"SLUICE_LEASE_EXPIRY" help:"How long a worker may be silent before another gets its job."`
+	JobRetention time.Duration `group:"Worker" default:"0s" env:"SLUICE_JOB_RETENTION" help:"How long ended jobs are kept, with files and results, such as 2160h; 0: for ever."`
+	SweepGrace   time.Duration `group:"Worker" default:"15m" env:"SLUICE_SWEEP_GRACE" help:"How long strays are kept before they are deleted; longer than a request to S3 lasts."`
 }
 
 func (s fleetSettings) check() error {
 	if s.LeaseExpiry < time.Second {
 		return errors.New("--lease-expiry (SLUICE_LEASE_EXPIRY): at least 1s")
+	}
+	if s.JobRetention != 0 && s.JobRetention < time.Minute {
+		return errors.New("--job-retention (SLUICE_JOB_RETENTION): at least 1m, or 0")
 	}
 	if s.SweepGrace < time.Second {
 		return errors.New("--sweep-grace (SLUICE_SWEEP_GRACE): at least 1s")

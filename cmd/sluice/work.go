@@ -50,7 +50,7 @@ func (s workerSettings) work(ctx context.Context, st *stack, fleet fleetSettings
 	}
 	w, err := worker.New(worker.Config{
 		Composer: composer, Pool: st.pool, Jobs: st.jobs, Bucket: st.bucket, Sweeper: st.uploads,
-		SweepEvery:  min(fleet.SweepGrace, sweepEvery),
+		SweepEvery: min(fleet.SweepGrace, sweepEvery), Retention: fleet.JobRetention,
 		Concurrency: s.WorkerConcurrency, JobMemoryBytes: int64(s.JobMemoryBytes), TempDir: s.TempDir, Logger: st.log, Registerer: st.registry,
 	})
 	if err != nil {

@@ -36,16 +36,18 @@ type fleet struct {
 	env     []string // of the workers
 	gateway *server
 	workers [2]*exec.Cmd
+	gone    [2]chan struct{} // closed when that process has ended
 	conn    *pgx.Conn
 	bucket  *blob.Bucket
 	door    *door
 	binary  string
+	size    int      // workers that are to run
 	said    *os.File // the workers' log
 }
 
 func newFleet(t testing.TB) *fleet {
 	t.Helper()
-	f := &fleet{TB: t, binary: os.Getenv("SLUICE_SOAK_BINARY")}
+	f := &fleet{TB: t, size: 2, binary: os.Getenv("SLUICE_SOAK_BINARY")}
 	if f.binary == "" {
 		f.binary = binary(t)
 	}
@@ -70,9 +72,9 @@ func newFleet(t testing.TB) *fleet {
 		f.work(i)
 	}
 	t.Cleanup(func() {
-		for _, w := range f.workers {
+		for i, w := range f.workers {
 			_ = w.Process.Kill()
-			_ = w.Wait()
+			<-f.gone[i]
 		}
 		if t.Failed() {
 			f.tellLog()
@@ -107,14 +109,32 @@ func (f *fleet) work(i int) {
 	cmd := exec.CommandContext(f.Context(), f.binary, "work")
 	cmd.Env, cmd.Stderr = f.env, f.said
 	f.must(cmd.Start())
-	f.workers[i] = cmd
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		_ = cmd.Wait() // "signal: killed", as asked, or what its log tells
+	}()
+	f.workers[i], f.gone[i] = cmd, gone
+}
+
+// revive starts workers again that ended by themselves, as their supervisor
+// does: one that cannot reach Postgres at its start gives up.
+func (f *fleet) revive() {
+	f.Helper()
+	for i := range f.size {
+		select {
+		case <-f.gone[i]:
+			f.work(i)
+		default:
+		}
+	}
 }
 
 // kill ends a worker as a power cut does, and starts another in its place.
 func (f *fleet) kill(i int) {
 	f.Helper()
-	f.must(f.workers[i].Process.Kill())
-	_ = f.workers[i].Wait() // "signal: killed", as asked
+	_ = f.workers[i].Process.Kill() // it may have ended by itself
+	<-f.gone[i]
 	f.work(i)
 }
 
@@ -170,6 +190,7 @@ func (f *fleet) send(s sample) string {
 func (f *fleet) ended(id string) (state, code string) {
 	f.Helper()
 	eventually(f, "the end of "+id, func(ctx context.Context) bool {
+		f.revive()
 		f.must(f.conn.QueryRow(ctx, `SELECT state, coalesce(error_code, '') FROM jobs WHERE id = $1`, id).Scan(&state, &code))
 		return state == "JOB_COMPLETE" || state == "FAILED" || state == "ABORTED"
 	})

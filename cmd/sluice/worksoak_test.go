@@ -75,6 +75,7 @@ func freeze(c *workCycle) {
 		f.must(f.conn.QueryRow(ctx, `SELECT fence, completed_at IS NOT NULL FROM jobs WHERE id = $1`, c.id).Scan(&n, &ended))
 		return n, ended
 	}
+	f.revive() // or there may be nobody to take it
 	f.signal(c.worker, syscall.SIGSTOP)
 	before, _ := fence(f.Context())
 	eventually(f, "the job to be taken from a stopped worker", func(ctx context.Context) bool {
@@ -117,6 +118,7 @@ func TestWorkSoak(t *testing.T) {
 			if done++; done > cycles {
 				break
 			}
+			f.revive()
 			fault, i := workFaults[at], random.IntN(len(files))
 			c := &workCycle{fleet: f, random: random, worker: random.IntN(2), file: files[i], calm: calm[i]}
 			if random.IntN(2) == 0 { // so that there is more of a life to be disturbed

@@ -27,6 +27,45 @@ func (q *Queries) DeleteOffers(ctx context.Context, jobID string) error {
 	return err
 }
 
+const listEnded = `-- name: ListEnded :many
+SELECT tenant, id FROM jobs
+WHERE id < $1 AND completed_at < clock_timestamp() - make_interval(secs => $2::float8)
+ORDER BY id LIMIT $3
+`
+
+type ListEndedParams struct {
+	Before  string
+	Seconds float64
+	MaxRows int32
+}
+
+type ListEndedRow struct {
+	Tenant string
+	ID     string
+}
+
+// Ids sort by creation, and a job ends after it was created: only those that can
+// be old enough are looked at, by the primary key.
+func (q *Queries) ListEnded(ctx context.Context, arg ListEndedParams) ([]ListEndedRow, error) {
+	rows, err := q.db.Query(ctx, listEnded, arg.Before, arg.Seconds, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListEndedRow
+	for rows.Next() {
+		var i ListEndedRow
+		if err := rows.Scan(&i.Tenant, &i.ID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockOwn = `-- name: LockOwn :one
 SELECT state, (size_bytes IS NOT NULL)::boolean AS received FROM jobs WHERE tenant = $1 AND id = $2 FOR NO KEY UPDATE
 `

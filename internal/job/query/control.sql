@@ -9,3 +9,10 @@ DELETE FROM jobs WHERE id = @id;
 
 -- name: TellStop :exec
 SELECT pg_notify('sluice_stop', @id);
+
+-- name: ListEnded :many
+-- Ids sort by creation, and a job ends after it was created: only those that can
+-- be old enough are looked at, by the primary key.
+SELECT tenant, id FROM jobs
+WHERE id < @before AND completed_at < clock_timestamp() - make_interval(secs => @seconds::float8)
+ORDER BY id LIMIT @max_rows;
