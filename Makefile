@@ -16,8 +16,8 @@ DEADCODE      := golang.org/x/tools/cmd/deadcode@v0.52.0
 DUCKDB        := @duckdb/node-api@1.5.6-r.1
 
 # The race detector slows a test about tenfold, so it runs only where
-# goroutines meet over shared state; the other packages have one goroutine.
-CONCURRENT := ./internal/job ./internal/upload ./worker ./gateway
+# goroutines meet over shared state.
+CONCURRENT := ./internal/job ./internal/upload ./parser ./worker ./gateway
 
 # How long `make soak` gives each fuzz target, and how often it repeats the
 # tests of CONCURRENT.

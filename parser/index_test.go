@@ -89,7 +89,7 @@ func FuzzIndex(f *testing.F) {
 		if delimiter == 0 || delimiter == '"' || delimiter == '\r' || delimiter == '\n' || len(piece) == 0 {
 			return
 		}
-		text := bytes.Repeat(piece, 1+int(length)/len(piece)) // so that there are whole blocks and strips
+		text := bytes.Repeat(piece, 1+int(length)%(2*strip)/len(piece)) // so that there are whole blocks and strips
 		begin := int(from) % (len(text) + 1)
 		checkIndex(t, text, delimiter, begin, begin+int(between)%(len(text)-begin+1))
 	})
