@@ -24,15 +24,16 @@ const (
 // writer carries the body of one PATCH into S3 and the ledger. One goroutine receives, one per part sends, and one
 // commits the parts in their order, so that the offset moves over nothing that is not stored.
 type writer struct {
-	store *Store
-	row   db.Upload  // as last committed
-	left  int64      // bytes that the upload may still receive
-	keys  string     // what the keys of its parts begin with; a number follows
-	seq   int        // of the last part: a key is used once
-	head  []byte     // see part.receive
-	queue chan *part // parts received, in their order
-	merge *db.Part   // the remainder that the first part is merged with, or nil
-	stop  context.CancelCauseFunc
+	store  *Store
+	row    db.Upload // as last committed
+	left   int64     // bytes that the upload may still receive
+	keys   string    // what the keys of its parts begin with; a number follows
+	seq    int       // of the last part: a key is used once
+	head   []byte    // see part.receive
+	memory *account
+	queue  chan *part // parts received, in their order
+	merge  *db.Part   // the remainder that the first part is merged with, or nil
+	stop   context.CancelCauseFunc
 
 	check   func() error // nil: parts are recorded as they come
 	checked batch        // with check: the parts stored so far
@@ -87,7 +88,8 @@ func (u *upload) begin(ctx context.Context, offset int64) (*writer, error) {
 	}
 	return &writer{
 		store: s, row: row, keys: fmt.Sprintf("%s%d-", prefix(row), row.Epoch), left: limit - offset, head: make([]byte, headBytes), merge: merge,
-		check: checkOf(ctx), checked: batch{end: offset},
+		memory: s.memory.of(row.Tenant),
+		check:  checkOf(ctx), checked: batch{end: offset},
 		queue: make(chan *part, s.cfg.PartsInFlight-1), // one more is with commitAll
 	}, nil
 }
@@ -119,7 +121,7 @@ func (w *writer) receiveAll(client, work context.Context, src io.Reader) error {
 func (w *writer) next() (*part, int64) {
 	w.seq++
 	p := &part{
-		memory: w.store.memory.of(w.row.Tenant), done: make(chan struct{}), remainder: w.merge,
+		memory: w.memory, done: make(chan struct{}), remainder: w.merge,
 		key: fmt.Sprint(w.keys, w.seq),
 	}
 	limit := w.store.cfg.PartBytes
