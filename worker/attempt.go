@@ -119,6 +119,10 @@ func (a *attempt) persist(ctx context.Context, settings pipeline.Settings) error
 		if err != nil {
 			return err
 		}
+		// From here on the row is locked, by which recovery leaves it alone. A
+		// heartbeat would wait for the commit, find no lease behind it, and end
+		// this attempt just before it hears of its success.
+		a.keeper.stop()
 		return a.cfg.Jobs.CompleteTx(ctx, tx, a.lease, a.summary(settings))
 	})
 }

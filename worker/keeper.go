@@ -22,6 +22,7 @@ type keeper struct {
 	drop  context.CancelCauseFunc // ends the work, when the lease is lost
 	look  chan struct{}           // has the lease looked at now; of one
 	quit  chan struct{}
+	once  sync.Once // closes quit
 	done  chan struct{}
 
 	mu    sync.Mutex
@@ -37,9 +38,9 @@ func keepLease(ctx context.Context, drop context.CancelCauseFunc, cfg Config, le
 	return k
 }
 
-// stop ends the keeper and returns when it has ended.
+// stop ends the keeper, if it has not ended, and returns when it has.
 func (k *keeper) stop() {
-	close(k.quit)
+	k.once.Do(func() { close(k.quit) })
 	<-k.done
 }
 
