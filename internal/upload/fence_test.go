@@ -124,8 +124,10 @@ func TestLockIsHandedOver(t *testing.T) {
 		first, second, other := lock(t, locker), lock(t, locker), lock(t, locker)
 		w.must(first.Lock(t.Context(), func() { close(asked) }))
 		go func() {
+			time.Sleep(time.Second / 2) // it is not told to leave before it can be
+			w.store.Reading("id")
 			<-asked
-			time.Sleep(time.Second) // it stores what it has
+			time.Sleep(time.Second / 2) // it stores what it has
 			w.must(first.Unlock())
 		}()
 		begin := time.Now()

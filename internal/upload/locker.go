@@ -35,6 +35,8 @@ type lock struct {
 	id       string
 	leave    func()
 	released chan struct{}
+
+	reading, asked bool // under the locker's mu
 }
 
 // Lock takes the lock, in 2 s at most. It fails only with handler.ErrFileLocked, which clients retry: when ctx ends, or
@@ -51,7 +53,7 @@ func (k *lock) Lock(ctx context.Context, leave func()) error {
 		if holder == nil {
 			return nil
 		}
-		holder.leave()
+		holder.ask()
 		select {
 		case <-holder.released:
 		case <-ctx.Done():
@@ -83,7 +85,33 @@ func (l *locker) leave(id string) {
 	holder := l.held[id]
 	l.mu.Unlock()
 	if holder != nil {
+		holder.ask()
+	}
+}
+
+// reading says that the holder has begun to read its body. Only from then on may it be told to leave: before, tusd
+// misses it, and reads what it writes at the time.
+func (l *locker) reading(id string) {
+	l.mu.Lock()
+	holder := l.held[id]
+	asked := false
+	if holder != nil {
+		holder.reading, asked = true, holder.asked
+	}
+	l.mu.Unlock()
+	if asked {
 		holder.leave()
+	}
+}
+
+// ask tells a holder to leave, at once or when it begins to read.
+func (k *lock) ask() {
+	k.locker.mu.Lock()
+	k.asked = true
+	reading := k.reading
+	k.locker.mu.Unlock()
+	if reading {
+		k.leave()
 	}
 }
 
@@ -100,7 +128,7 @@ func (l *locker) close() {
 	holders := slices.Collect(maps.Values(l.held))
 	l.mu.Unlock()
 	for _, holder := range holders {
-		holder.leave()
+		holder.ask()
 	}
 }
 

@@ -42,6 +42,7 @@ type writer struct {
 
 // write takes the upload over, stores what src has, and leaves the last committed state in u.row.
 func (u *upload) write(ctx context.Context, offset int64, src io.Reader) (int64, error) {
+	u.store.locker.reading(u.row.ID)
 	w, err := u.begin(ctx, offset)
 	if err != nil {
 		return 0, err
