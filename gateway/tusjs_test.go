@@ -37,7 +37,7 @@ func TestTusJSClient(t *testing.T) {
 	}
 
 	for scenario, sent := range map[string]int{
-		"whole": len(content), "chunks1": len(content), "chunks8": len(content), "deferred": len(content), "override": len(content),
+		"whole": len(content), "chunks1": len(content), "chunks8": len(content), "deferred": len(content), "parallel": len(content), "override": len(content),
 		"withCreation": len(content), "resume": len(content) - 3<<20,
 	} {
 		t.Run(scenario, func(t *testing.T) {

@@ -41,6 +41,7 @@ const scenarios = {
   // A pipe, since of a file the client would declare more bytes than the last chunk has.
   deferred: () => upload({ chunkSize: MIB, uploadSize: null, uploadLengthDeferred: true }, createReadStream(file).pipe(new PassThrough())),
   withCreation: () => upload({ chunkSize: 8 * MIB, uploadDataDuringCreation: true }),
+  parallel: () => upload({ parallelUploads: 3, chunkSize: 2 * MIB, uploadSize: null }),
   override: () => upload({ chunkSize: 8 * MIB, overridePatchMethod: true }),
   resume: async () => {
     const url = await upload({ chunkSize: MIB, onChunk: stopAfter(3, false) })
