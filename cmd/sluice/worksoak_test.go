@@ -160,10 +160,6 @@ var workMutants = []struct {
 	{"leases never expire", "internal/job/db/lease.sql.go", [][2]string{
 		{"THEN jobs.lease_expires_at < clock_timestamp()", "THEN false"},
 	}},
-	{"a lost attempt deletes its objects", "worker/ingest.go", [][2]string{
-		{`if outcome == "released" && settled == nil {`, `if outcome != "completed" {`},
-		{`outcome, settled = "lost", nil`, `outcome, settled = "lost", nil` + "\n\t\ta.discard(ctx)"},
-	}},
 }
 
 // TestWorkMutants shows that the soak sees what becomes of each mutant.
