@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/versity/versitygw/auth"
@@ -31,13 +33,15 @@ type S3Config struct {
 	Dir string
 	// Addr is host:port; empty means a free port of 127.0.0.1.
 	Addr string
+	// SecretAccessKey is the account's; empty means a new one at every start.
+	SecretAccessKey string
 }
 
-// S3 is an S3 server in this process, over plain http, with one account.
+// S3 is an S3 server over plain http with one account: in this process, or a child of it.
 type S3 struct {
 	// Endpoint is its URL, Region the one to sign for.
 	Endpoint, Region string
-	// AccessKeyID is the account; SecretAccessKey is new at every start.
+	// AccessKeyID is the account, SecretAccessKey its secret.
 	AccessKeyID, SecretAccessKey string
 	// Objects is the folder whose subfolders are the buckets.
 	Objects string
@@ -55,6 +59,11 @@ type S3 struct {
 // There can be one per process, and it changes the process's working directory
 // to one below Dir for good, because versitygw's paths are relative to it.
 func StartS3(ctx context.Context, cfg S3Config) (*S3, error) {
+	return startS3(ctx, cfg, serveS3)
+}
+
+// startS3 takes the directory and tries serve until its port is free.
+func startS3(ctx context.Context, cfg S3Config, serve func(context.Context, string, S3Config) (*S3, error)) (*S3, error) {
 	dir, err := filepath.Abs(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("start S3: %w", err)
@@ -73,7 +82,7 @@ func StartS3(ctx context.Context, cfg S3Config) (*S3, error) {
 	}
 	for range attempts {
 		var s *S3
-		if s, err = serveS3(ctx, dir, cfg.Addr); err == nil {
+		if s, err = serve(ctx, dir, cfg); err == nil {
 			s.lock = lock
 			return s, nil
 		}
@@ -103,18 +112,26 @@ func newBackend(objects, sidecar string) (*posix.Posix, error) {
 	return posix.New(objects, store, opts)
 }
 
-// serveS3 runs the server until Stop.
-func serveS3(ctx context.Context, dir, addr string) (_ *S3, err error) {
-	if addr == "" {
-		if addr, err = freeAddr(ctx); err != nil {
+// newS3 says where a server that is yet to start will be found.
+func newS3(ctx context.Context, dir string, cfg S3Config) (_ *S3, err error) {
+	if cfg.Addr == "" {
+		if cfg.Addr, err = freeAddr(ctx); err != nil {
 			return nil, err
 		}
 	}
-	s := &S3{
-		Endpoint: "http://" + addr, Region: s3Region,
-		AccessKeyID: s3AccessKeyID, SecretAccessKey: rand.Text(),
+	return &S3{
+		Endpoint: "http://" + cfg.Addr, Region: s3Region,
+		AccessKeyID: s3AccessKeyID, SecretAccessKey: cmp.Or(cfg.SecretAccessKey, rand.Text()),
 		Objects: filepath.Join(dir, "objects"),
 		done:    make(chan struct{}),
+	}, nil
+}
+
+// serveS3 runs the server until Stop.
+func serveS3(ctx context.Context, dir string, cfg S3Config) (_ *S3, err error) {
+	s, err := newS3(ctx, dir, cfg)
+	if err != nil {
+		return nil, err
 	}
 	backend, err := newBackend(s.Objects, filepath.Join(dir, "metadata"))
 	if err != nil {
@@ -130,7 +147,7 @@ func serveS3(ctx context.Context, dir, addr string) (_ *S3, err error) {
 		s.err = embedgw.RunVersityGW(run, backend, &embedgw.Config{
 			RootUserAccess: s.AccessKeyID, RootUserSecret: s.SecretAccessKey, Region: s.Region,
 			IAMService: auth.NewIAMServiceSingle(account), // its default, which prints that it is
-			Ports:      []string{addr}, HealthPath: health, KeepAlive: true, Quiet: true,
+			Ports:      []string{strings.TrimPrefix(s.Endpoint, "http://")}, HealthPath: health, KeepAlive: true, Quiet: true,
 			MaxConnections: 4096, MaxRequests: 2048, MultipartMaxParts: 10_000, // S3's limit
 		})
 	}()

@@ -184,3 +184,41 @@ func BenchmarkDatabase(b *testing.B) {
 		devtest.DSN(b)
 	}
 }
+
+// TestOwnServersOutliveAKill: what a killed server had acknowledged is there
+// when it is started again, at the same place.
+func TestOwnServersOutliveAKill(t *testing.T) {
+	t.Parallel()
+	pg, s3 := devtest.OwnPostgres(t), devtest.OwnS3(t)
+	dsn, bucket := pg.Database("own"), s3.Bucket()
+	query := func(sql string) (n int) {
+		t.Helper()
+		conn, err := pgx.Connect(t.Context(), dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(t.Context())
+		if err := conn.QueryRow(t.Context(), sql).Scan(&n); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			t.Fatal(err)
+		}
+		return n
+	}
+	query("CREATE TABLE kept AS SELECT 42 AS n")
+	want, err := bucket.Put(t.Context(), "a/b", []byte("bytes"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pg.Kill()
+	s3.Kill()
+	if _, err := bucket.Stat(t.Context(), "a/b"); err == nil {
+		t.Error("a killed S3 server answers")
+	}
+	pg.Start()
+	s3.Start()
+	if n := query("SELECT n FROM kept"); n != 42 {
+		t.Errorf("read %d", n)
+	}
+	if got, err := bucket.Stat(t.Context(), "a/b"); err != nil || got != want {
+		t.Errorf("object after the restart: %+v, %v", got, err)
+	}
+}

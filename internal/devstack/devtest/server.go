@@ -139,8 +139,13 @@ func serve(name string) int {
 	os.Stdout = os.Stderr // what libraries print is not part of the greeting
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	sweep(ctx)
-	said, stop, err := startIn(ctx, name)
+	start := startIn
+	if strings.HasPrefix(name, ownS3Name) {
+		start = startOwnS3
+	} else {
+		sweep(ctx)
+	}
+	said, stop, err := start(ctx, name)
 	if err != nil {
 		said = hello{Error: err.Error()}
 	}
@@ -189,7 +194,7 @@ func startServer(ctx context.Context, name, dir string) (hello, func(context.Con
 		}
 		return hello{DSN: pg.DSN("postgres")}, pg.Stop, nil
 	case s3Name:
-		s3, err := devstack.StartS3(ctx, devstack.S3Config{Dir: dir})
+		s3, err := startS3(ctx, devstack.S3Config{Dir: dir})
 		if err != nil {
 			return hello{}, nil, err
 		}

@@ -1,0 +1,54 @@
+package devstack
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// StartMinIO is [StartS3] of a MinIO, whose binary is given: a child process,
+// which cannot outlive this one, and of which there may be several.
+func StartMinIO(ctx context.Context, binary string, cfg S3Config) (*S3, error) {
+	return startS3(ctx, cfg, func(ctx context.Context, dir string, cfg S3Config) (*S3, error) {
+		return serveMinIO(ctx, binary, dir, cfg)
+	})
+}
+
+func serveMinIO(ctx context.Context, binary, dir string, cfg S3Config) (*S3, error) {
+	s, err := newS3(ctx, dir, cfg)
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.OpenFile(filepath.Join(dir, "minio.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	defer log.Close()
+	// Not ctx's: the server lives until it is stopped.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), binary, "server", "--quiet",
+		"--address", strings.TrimPrefix(s.Endpoint, "http://"), "--certs-dir", filepath.Join(dir, "certs"), s.Objects)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = []string{
+		"HOME=" + dir, "MINIO_ROOT_USER=" + s.AccessKeyID, "MINIO_ROOT_PASSWORD=" + s.SecretAccessKey,
+		"MINIO_BROWSER=off", "MINIO_UPDATE=off",
+		"MINIO_CI_CD=1", // or it refuses a folder of the root disk
+	}
+	proc, err := StartProcess(cmd, syscall.SIGKILL)
+	if err != nil {
+		return nil, err
+	}
+	s.cancel = func() { _ = proc.cmd.Process.Signal(syscall.SIGTERM) }
+	go func() {
+		defer close(s.done)
+		s.err = proc.Err()
+	}()
+	if err := s.awaitHealthy(ctx, s.Endpoint+"/minio/health/cluster"); err != nil {
+		_ = proc.cmd.Process.Kill()
+		return nil, fmt.Errorf("%w (log: %s)", err, log.Name())
+	}
+	return s, nil
+}
