@@ -13,6 +13,7 @@ GOFUMPT       := mvdan.cc/gofumpt@v0.12.0
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SQLC          := github.com/sqlc-dev/sqlc/cmd/sqlc@v1.31.1
 DEADCODE      := golang.org/x/tools/cmd/deadcode@v0.52.0
+MINIO         := github.com/minio/minio@v0.0.0-20250907161309-07c3a429bfed
 DUCKDB        := @duckdb/node-api@1.5.6-r.1
 
 # The race detector slows a test about tenfold, so it runs only where
@@ -26,6 +27,9 @@ SOAK_COUNT ?= 10
 
 # How many times `make soak` has something die beside a running job.
 SOAK_CYCLES ?= 300
+
+# How many uploads it sends while everything dies.
+UPLOAD_CYCLES ?= 550
 
 ##@ Use
 .PHONY: run
@@ -80,7 +84,7 @@ bench-jobs: deps ## Measure jobs: latencies, jobs/s and CPU, with 1 and 2 worker
 	go test -run '^$$' -bench '^BenchmarkJobs$$' -benchtime 1x -timeout 60m ./cmd/sluice
 
 .PHONY: soak
-soak: deps ## Fuzz each fuzz target for SOAK=1m repeat the concurrent tests SOAK_COUNT=10 times, kill workers SOAK_CYCLES=300 times
+soak: deps test-minio ## Fuzz each target for SOAK=1m, repeat the concurrent tests SOAK_COUNT=10 times, kill workers SOAK_CYCLES=300 times and everything UPLOAD_CYCLES=550 times, and run test-minio
 	@go test -list '^Fuzz' ./... \
 		| awk '/^Fuzz/ {f[++n]=$$1} /^ok/ {for (i=1; i<=n; i++) print $$2, f[i]; n=0}' \
 		| while read -r pkg fuzz; do \
@@ -88,6 +92,11 @@ soak: deps ## Fuzz each fuzz target for SOAK=1m repeat the concurrent tests SOAK
 			go test -run '^$$' -fuzz "^$$fuzz\$$" -fuzztime $(SOAK) "$$pkg" </dev/null; done
 	go test -count $(SOAK_COUNT) -timeout 60m $(CONCURRENT)
 	SLUICE_SOAK_CYCLES=$(SOAK_CYCLES) go test -count 1 -timeout 120m -v -run '^TestWork(Soak|Mutants)$$' ./cmd/sluice
+	SLUICE_SOAK_CYCLES=$(UPLOAD_CYCLES) go test -count=1 -v -timeout 12h -run '^(TestSoak|TestDirectedFaults)$$' ./cmd/sluice
+
+.PHONY: test-minio
+test-minio: deps .bin/.minio ## Run the tests that store anything against a real MinIO (built once, about 8 CPU minutes)
+	SLUICE_TEST_MINIO='$(CURDIR)/.bin/minio' go test -count=1 -timeout 60m ./internal/blob ./internal/upload ./worker ./gateway ./cmd/sluice
 
 ##@ Change
 .PHONY: page
@@ -157,6 +166,7 @@ tools: .bin/.gofumpt .bin/.golangci-lint .bin/.sqlc .bin/.deadcode
 .bin/.golangci-lint: PIN = $(GOLANGCI_LINT)
 .bin/.sqlc:          PIN = $(SQLC)
 .bin/.deadcode:      PIN = $(DEADCODE)
+.bin/.minio:         PIN = $(MINIO)
 .bin/.%: FORCE
 	@if [ -x .bin/$* ] && [ "$$(cat $@ 2>/dev/null)" = '$(PIN)' ]; then exit 0; fi; \
 	echo 'go install $(PIN)'; GOBIN='$(CURDIR)/.bin' go install '$(PIN)' && echo '$(PIN)' >$@

@@ -233,6 +233,16 @@ func newSample(t testing.TB, rows int) sample {
 	return makeSample(t, rows, func(i int) string { return fmt.Sprintf("A%03d,2024-%02d-%02d", i%97, i%12+1, i%28+1) })
 }
 
+// seededSample is newSample with its rows in another order for another seed.
+func seededSample(t testing.TB, rows int, seed uint64) sample {
+	t.Helper()
+	from := int(seed % 1_000_003)
+	return makeSample(t, rows, func(i int) string {
+		i += from
+		return fmt.Sprintf("A%03d,2024-%02d-%02d", i%97, i%12+1, i%28+1)
+	})
+}
+
 // makeSample asks for the account and date of each row.
 func makeSample(t testing.TB, rows int, keyOf func(i int) string) sample {
 	t.Helper()
@@ -262,12 +272,7 @@ func makeSample(t testing.TB, rows int, keyOf func(i int) string) sample {
 // check compares a job's aggregates with those of the sample, and wants offers.
 func (s sample) check(t testing.TB, url, id string) {
 	t.Helper()
-	got := map[string]string{}
-	for _, row := range table(t, fetch(t, url+"/api/jobs/"+id+"/aggregates/", "text/csv")) {
-		total := atoi(t, strings.Replace(row["total_amount"], ".", "", 1))
-		got[row["account_id"]+","+row["date"]] = fmt.Sprintf("%d in %s", total, row["transaction_count"])
-	}
-	if diff := cmp.Diff(s.want, got); diff != "" {
+	if diff := cmp.Diff(s.want, sums(t, url, id)); diff != "" {
 		t.Errorf("aggregates differ from the file's:\n%.2000s", diff)
 	}
 	if n := len(table(t, fetch(t, url+"/api/jobs/"+id+"/offers/?decision=all", "text/csv"))); n != 97 {
@@ -277,4 +282,15 @@ func (s sample) check(t testing.TB, url, id string) {
 	if err := json.Unmarshal(fetch(t, url+"/api/jobs/?state=JOB_COMPLETE", "application/json"), &list); err != nil || len(list.Jobs) != 1 {
 		t.Errorf("%d complete jobs (%v), want 1", len(list.Jobs), err)
 	}
+}
+
+// sums are a job's aggregates, as those of a sample are written.
+func sums(t testing.TB, url, id string) map[string]string {
+	t.Helper()
+	got := map[string]string{}
+	for _, row := range table(t, fetch(t, url+"/api/jobs/"+id+"/aggregates/", "text/csv")) {
+		total := atoi(t, strings.Replace(row["total_amount"], ".", "", 1))
+		got[row["account_id"]+","+row["date"]] = fmt.Sprintf("%d in %s", total, row["transaction_count"])
+	}
+	return got
 }

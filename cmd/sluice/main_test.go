@@ -74,7 +74,7 @@ func stackEnv(t testing.TB) []string {
 	}
 }
 
-// server is a running `sluice serve --work`.
+// server is a running `sluice serve` or `sluice work`.
 type server struct {
 	url  string
 	cmd  *exec.Cmd
@@ -84,7 +84,12 @@ type server struct {
 // serve starts the gateway and a worker in one process and returns once it listens.
 func serve(t testing.TB, env []string, addr string) *server {
 	t.Helper()
-	cmd := command(t, append(env, "SLUICE_LOG_FORMAT=json", "SLUICE_HTTP_ADDR="+addr), "serve", "--work")
+	return launch(t, command(t, append(env, "SLUICE_LOG_FORMAT=json", "SLUICE_HTTP_ADDR="+addr), "serve", "--work"))
+}
+
+// launch starts cmd, which logs JSON, and returns once it listens.
+func launch(t testing.TB, cmd *exec.Cmd) *server {
+	t.Helper()
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -115,6 +120,12 @@ func (s *server) stop(t testing.TB) (peakRSSBytes int64) {
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	return s.ended(t)
+}
+
+// ended is stop of a server that was asked to end already.
+func (s *server) ended(t testing.TB) (peakRSSBytes int64) {
+	t.Helper()
 	if err := s.cmd.Wait(); err != nil {
 		t.Fatalf("the server's end: %v\n%s", err, s.tail)
 	}
@@ -136,15 +147,15 @@ type tail struct {
 	lines []string
 }
 
-// follow sends the address that the gateway listens at, and closes listening
-// where the log ends before.
+// follow sends the address that the server listens at, and closes listening
+// where the log ends.
 func (t *tail) follow(r io.Reader, listening chan<- string) {
 	defer close(listening)
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		t.add(lines.Text())
-		var entry struct{ Msg, Server, Address string }
-		if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Msg == "listening" && entry.Server == "gateway" {
+		var entry struct{ Msg, Address string }
+		if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Msg == "listening" {
 			listening <- entry.Address
 		}
 	}
