@@ -83,6 +83,13 @@ bench-ingest: deps ## Measure whole jobs from S3 to JOB_COMPLETE: CPU, memory (B
 bench-jobs: deps ## Measure jobs: latencies, jobs/s and CPU, with 1 and 2 workers, and beside 100,000 finished jobs
 	go test -run '^$$' -bench '^BenchmarkJobs$$' -benchtime 1x -timeout 60m ./cmd/sluice
 
+# BENCH_BYTES=67108864 makes a short run of it.
+BENCH_BYTES ?= 1073741824
+
+.PHONY: bench-upload
+bench-upload: deps ## Compare uploading to Sluice, to tusd with s3store, and straight to S3 (BENCH_BYTES=1073741824)
+	@SLUICE_BENCH_UPLOAD_BYTES=$(BENCH_BYTES) go test -count=1 -v -timeout 60m -run '^TestBenchUpload$$' ./cmd/sluice | grep -v --line-buffered '^=== '
+
 .PHONY: soak
 soak: deps test-minio ## Fuzz each target for SOAK=1m, repeat the concurrent tests SOAK_COUNT=10 times, kill workers SOAK_CYCLES=300 times and everything UPLOAD_CYCLES=550 times, and run test-minio
 	@go test -list '^Fuzz' ./... \

@@ -21,6 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	play(os.Args)
 	code := devtest.Main(m)
 	if dir := buildDir; dir != "" {
 		_ = os.RemoveAll(dir)
