@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
 )
 
 const (
@@ -56,7 +57,9 @@ func (w *Writer) add(o Object) error {
 		return ErrTooManyParts
 	}
 	if len(w.buf) == 0 && o.SizeBytes >= leastPartBytes {
-		return w.copy(o)
+		if err := w.copy(o); !uncopyable(err) {
+			return err
+		}
 	}
 	at := len(w.buf)
 	w.buf = append(w.buf, make([]byte, o.SizeBytes)...)
@@ -96,6 +99,13 @@ func (w *Writer) copy(o Object) error {
 	w.object.CRC64 = Combine(w.object.CRC64, o.CRC64, o.SizeBytes)
 	w.object.SizeBytes += o.SizeBytes
 	return nil
+}
+
+// uncopyable says whether the server copies no object into a multipart upload with checksums: MinIO computes none for a
+// copied part and then misses it. Such objects are read and written again.
+func uncopyable(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == "InvalidArgument"
 }
 
 // source names an object of this bucket in a header.
