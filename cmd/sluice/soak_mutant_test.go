@@ -56,6 +56,7 @@ var directed = []struct {
 // that the oracle sees what becomes of each mutant.
 func TestDirectedFaults(t *testing.T) {
 	t.Parallel()
+	soakOnly(t)
 	for _, d := range directed {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
