@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 )
@@ -91,14 +92,22 @@ func (l *Line) connect(client net.Conn) {
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
-		defer client.Close()
 		carry(client, server, func(int) (int, func()) { return stepBytes, nil })
+		halfClose(client)
 	}()
 	carry(server, client, l.count)
-	if half, ok := server.(*net.TCPConn); ok {
-		_ = half.CloseWrite() // the answer may be on its way
-	}
+	halfClose(server) // the answer may be on its way
 	<-answered
+	// A close with bytes unread would take the answer back from a client that is
+	// still sending (RFC 9112, 9.6).
+	_, _ = io.Copy(io.Discard, client)
+}
+
+// halfClose tells c that nothing more will come.
+func halfClose(c net.Conn) {
+	if half, ok := c.(*net.TCPConn); ok {
+		_ = half.CloseWrite() // it may be gone
+	}
 }
 
 // carry copies until either side ends. count is told how many bytes are about to
