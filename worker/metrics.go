@@ -10,9 +10,12 @@ import (
 // metrics counts attempts by their outcome: completed, failed, released,
 // died, lost.
 type metrics struct {
-	seconds *prometheus.HistogramVec
-	rows    *prometheus.CounterVec
-	retired prometheus.Counter
+	seconds   *prometheus.HistogramVec
+	rows      *prometheus.CounterVec
+	rejects   *prometheus.CounterVec
+	recovered prometheus.Counter
+	orphans   prometheus.Counter
+	retired   prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -25,14 +28,26 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		rows: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_job_rows_total", Help: "Records read by attempts, by verdict.",
 		}, []string{"verdict"}),
+		rejects: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_job_rejects_total", Help: "Records rejected by attempts, by reason: a word of the parser's, never of a file's.",
+		}, []string{"reason"}),
+		recovered: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sluice_jobs_recovered_total", Help: "Jobs put back into the queue that nobody worked on: their lease had run out, or their River job was lost.",
+		}),
+		orphans: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sluice_job_orphans_total", Help: "Objects of lost attempts deleted.",
+		}),
 		retired: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sluice_jobs_retired_total", Help: "Ended jobs deleted because they were kept long enough.",
 		}),
 	}
+	for _, outcome := range []string{"completed", "failed", "released", "died", "lost"} { // rates begin at 0
+		m.seconds.WithLabelValues(outcome)
+	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.seconds, m.rows, m.retired} {
+	for _, c := range []prometheus.Collector{m.seconds, m.rows, m.rejects, m.recovered, m.orphans, m.retired} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
@@ -45,5 +60,8 @@ func (m *metrics) ended(outcome string, a *attempt) {
 	if a.result != nil {
 		m.rows.WithLabelValues("accepted").Add(float64(a.result.Accepted))
 		m.rows.WithLabelValues("rejected").Add(float64(a.result.Rejected))
+		for reason, n := range a.result.ByReason {
+			m.rejects.WithLabelValues(string(reason)).Add(float64(n))
+		}
 	}
 }

@@ -81,6 +81,7 @@ func (w *sweep) stray(ctx context.Context, stray *job.Stray) error {
 		if err := w.cfg.Bucket.Delete(ctx, keys...); err != nil {
 			return err
 		}
+		w.metrics.orphans.Add(float64(len(keys)))
 		w.log.InfoContext(ctx, "objects of lost attempts deleted", slog.String("job_id", stray.JobID), slog.Int("object_keys", len(keys)))
 	}
 	return w.cfg.Jobs.Swept(ctx, stray)

@@ -158,6 +158,7 @@ func (w *Worker) recoverJobs(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			w.log.WarnContext(ctx, "recover jobs", "err", err)
 		}
+		w.metrics.recovered.Add(float64(len(ids)))
 		for _, id := range ids {
 			w.log.WarnContext(ctx, "job recovered from a lost worker", "job_id", id)
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -165,15 +166,21 @@ func (t *tail) follow(r io.Reader, listening chan<- string) {
 func (t *tail) add(line string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.lines = append(t.lines, line); len(t.lines) > 50 {
+	if t.lines = append(t.lines, line); len(t.lines) > 500 {
 		t.lines = t.lines[1:]
 	}
 }
 
-func (t *tail) String() string {
+// all returns what is kept, which of a short life is everything.
+func (t *tail) all() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return strings.Join(t.lines, "\n")
+	return slices.Clone(t.lines)
+}
+
+func (t *tail) String() string {
+	lines := t.all()
+	return strings.Join(lines[max(0, len(lines)-50):], "\n")
 }
 
 // upload runs `sluice upload`, which must succeed, and returns the job's id.

@@ -137,7 +137,7 @@ func (s serverSettings) open(ctx context.Context, log *slog.Logger) (_ *stack, e
 	if err = s.openBucket(ctx, st); err != nil {
 		return nil, err
 	}
-	if st.jobs, err = job.New(job.Config{Pool: st.pool, Logger: log, LeaseExpiry: s.LeaseExpiry, SweepGrace: s.SweepGrace}); err != nil {
+	if st.jobs, err = job.New(job.Config{Pool: st.pool, Logger: log, LeaseExpiry: s.LeaseExpiry, SweepGrace: s.SweepGrace, Registerer: st.registry}); err != nil {
 		return nil, err
 	}
 	st.uploads, err = upload.New(upload.Config{

@@ -51,6 +51,7 @@ func (s *Store) step(ctx context.Context, tx pgx.Tx, c change) (row, error) {
 	if err := q.SaveJob(ctx, j.saved()); err != nil {
 		return row{}, fmt.Errorf("save job %s: %w", c.id, err)
 	}
+	s.metrics.steps.WithLabelValues(j.State).Inc()
 	s.log.InfoContext(ctx, "job steps",
 		slog.String("job_id", j.ID), slog.String("from", from), slog.String("to", j.State), slog.Int64("fence", j.Fence))
 	return j, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
@@ -33,6 +34,8 @@ type Config struct {
 	// SweepGrace is how long after an attempt was lost what it may have written is
 	// looked for; 0 means 15 minutes. It must be longer than a request to S3 lasts.
 	SweepGrace time.Duration
+	// Registerer takes the store's metrics; nil keeps them unregistered.
+	Registerer prometheus.Registerer
 }
 
 // Store keeps jobs in Postgres. Any number of goroutines may share it.
@@ -45,6 +48,7 @@ type Store struct {
 	river *river.Client[pgx.Tx]
 	log   *slog.Logger
 
+	metrics       *metrics
 	expiry, grace time.Duration
 }
 
@@ -71,7 +75,9 @@ func New(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make river client: %w", err)
 	}
-	return &Store{pool: cfg.Pool, q: db.New(cfg.Pool), river: rc, log: cfg.Logger, expiry: cfg.LeaseExpiry, grace: cfg.SweepGrace}, nil
+	s := &Store{pool: cfg.Pool, q: db.New(cfg.Pool), river: rc, log: cfg.Logger, expiry: cfg.LeaseExpiry, grace: cfg.SweepGrace}
+	s.metrics = newMetrics(s)
+	return s, s.metrics.register(cfg.Registerer)
 }
 
 // InTx calls fn with a new transaction, commits it when fn returns nil and rolls
@@ -96,6 +102,7 @@ func (s *Store) CreateTx(ctx context.Context, tx pgx.Tx, d Draft) error {
 	if err != nil {
 		return fmt.Errorf("insert job %s: %w", d.ID, err)
 	}
+	s.metrics.steps.WithLabelValues(string(Open)).Inc()
 	s.log.InfoContext(ctx, "job created", slog.String("job_id", d.ID), slog.String("channel", d.Channel))
 	return nil
 }

@@ -74,6 +74,7 @@ func (s *Store) sweep(ctx context.Context, u db.Upload) error {
 	if err := s.cfg.Bucket.Delete(ctx, stray...); err != nil {
 		return err
 	}
+	s.metrics.orphans.Add(float64(len(stray)))
 	return s.ledger.queries.Swept(ctx, db.SweptParams{ID: u.ID, SweepAt: u.SweepAt})
 }
 
