@@ -73,6 +73,8 @@ func problemOf(err error) *problem {
 		return tusProblem(tus.ErrorCode, tus.Message, tus.HTTPResponse.StatusCode)
 	case errors.Is(err, job.ErrNotFound):
 		return newProblem(http.StatusNotFound, "There is no such job.")
+	case errors.Is(err, job.ErrWebhook):
+		return newProblem(http.StatusNotFound, "There is no such webhook, or no such delivery of it, or it is disabled.")
 	case errors.As(err, &he):
 		return routeProblem(he.Code)
 	case errors.Is(err, context.DeadlineExceeded):

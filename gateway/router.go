@@ -31,6 +31,7 @@ func (g *Gateway) router(f *files) http.Handler {
 	get(e, "/api/jobs", g.list)
 	get(e, "/api/jobs/:id/rejects", g.rejects)
 	g.mountControl(e)
+	g.mountWebhooks(e)
 	get(e, "/healthz", g.health)
 	get(e, "/readyz", g.ready)
 	get(e, "/metrics", echo.WrapHandler(promhttp.HandlerFor(g.cfg.Gatherer, promhttp.HandlerOpts{})))

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice/internal/job"
 )
 
 // metrics counts attempts by their outcome: completed, failed, released,
@@ -16,6 +18,8 @@ type metrics struct {
 	recovered prometheus.Counter
 	orphans   prometheus.Counter
 	retired   prometheus.Counter
+
+	deliveries *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -37,6 +41,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		orphans: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sluice_job_orphans_total", Help: "Objects of lost attempts deleted.",
 		}),
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_webhook_attempts_total", Help: "Attempts at telling a webhook, by what they came to.",
+		}, []string{"outcome"}),
 		retired: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sluice_jobs_retired_total", Help: "Ended jobs deleted because they were kept long enough.",
 		}),
@@ -44,10 +51,13 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	for _, outcome := range []string{"completed", "failed", "released", "died", "lost"} { // rates begin at 0
 		m.seconds.WithLabelValues(outcome)
 	}
+	for _, outcome := range []job.Outcome{job.Delivered, job.Again, job.GivenUp, job.Disabled} {
+		m.deliveries.WithLabelValues(string(outcome))
+	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.seconds, m.rows, m.rejects, m.recovered, m.orphans, m.retired} {
+	for _, c := range []prometheus.Collector{m.seconds, m.rows, m.rejects, m.recovered, m.orphans, m.retired, m.deliveries} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}

@@ -49,7 +49,7 @@ func (w *sweep) Work(ctx context.Context, _ *river.Job[sweepArgs]) error {
 	if expired > 0 || swept > 0 {
 		w.log.InfoContext(ctx, "uploads swept", slog.Int("expired", expired), slog.Int("swept", swept))
 	}
-	return errors.Join(err, sweepErr, w.retain(ctx), w.strays(ctx))
+	return errors.Join(err, sweepErr, w.retain(ctx), w.strays(ctx), w.cfg.Jobs.ForgetDeliveries(ctx, deliveriesKept, sweepAtOnce))
 }
 
 // strays deletes what lost attempts wrote.

@@ -23,6 +23,7 @@ import (
 
 	"sluice/internal/blob"
 	"sluice/internal/job"
+	"sluice/internal/webhook"
 )
 
 // The clocks of a worker. River's own time-outs are the last resort and must
@@ -57,6 +58,8 @@ type Config struct {
 	Sweeper Sweeper
 	// Composer makes the parts of processed files one object each. Nil: they stay in parts.
 	Composer Composer
+	// Sender tells webhooks. Nil: one that reaches public addresses only.
+	Sender *webhook.Sender
 
 	Concurrency    int           // jobs at once, 1 to 1000; 0 means 2
 	SweepEvery     time.Duration // between rounds of housekeeping, of all workers together; 0 means 1 minute
@@ -92,6 +95,9 @@ func New(cfg Config) (*Worker, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
+	if cfg.Sender == nil {
+		cfg.Sender = webhook.NewSender(webhook.Config{})
+	}
 	if cfg.ID == "" {
 		cfg.ID = "worker-" + rand.Text()
 	}
@@ -113,6 +119,7 @@ func (w *Worker) riverConfig() *river.Config {
 	kinds := river.NewWorkers()
 	river.AddWorker(kinds, w.ingest)
 	river.AddWorker(kinds, &sweep{cfg: w.cfg, log: w.log, metrics: w.metrics})
+	river.AddWorker(kinds, &deliver{jobs: w.cfg.Jobs, sender: w.cfg.Sender, log: w.log, metrics: w.metrics})
 	river.AddWorker(kinds, &compose{composer: w.cfg.Composer, log: w.log})
 	periodic := []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(w.cfg.SweepEvery),
 		func() (river.JobArgs, *river.InsertOpts) { return sweepArgs{}, sweepOnce(w.cfg.SweepEvery) }, nil)}
@@ -123,7 +130,7 @@ func (w *Worker) riverConfig() *river.Config {
 		ID:                   w.cfg.ID,
 		Logger:               w.log,
 		Workers:              kinds,
-		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: w.cfg.Concurrency}, composeQueue: {MaxWorkers: 1}},
+		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: w.cfg.Concurrency}, composeQueue: {MaxWorkers: 1}, job.DeliverQueue: {MaxWorkers: deliverAtOnce}},
 		JobTimeout:           ingestTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		FetchCooldown:        fetchCooldown,
@@ -159,6 +166,9 @@ func (w *Worker) recoverJobs(ctx context.Context) {
 			w.log.WarnContext(ctx, "recover jobs", "err", err)
 		}
 		w.metrics.recovered.Add(float64(len(ids)))
+		if _, err := w.cfg.Jobs.RecoverDeliveries(ctx, recoverAtOnce); err != nil && ctx.Err() == nil {
+			w.log.WarnContext(ctx, "recover deliveries", "err", err)
+		}
 		for _, id := range ids {
 			w.log.WarnContext(ctx, "job recovered from a lost worker", "job_id", id)
 		}

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
+	"sluice/internal/webhook"
 	"sluice/worker"
 )
 
@@ -23,10 +25,11 @@ const sweepEvery = time.Minute
 
 // workerSettings say how much a worker does at once.
 type workerSettings struct {
-	WorkerConcurrency int       `group:"Worker" default:"2" env:"SLUICE_WORKER_CONCURRENCY" help:"Jobs at once, 1 to 1000."`
-	WorkerCompose     bool      `group:"Worker" default:"true" negatable:"" env:"SLUICE_WORKER_COMPOSE" help:"Make the parts of a processed file one object in S3."`
-	JobMemoryBytes    byteCount `group:"Worker" default:"256MiB" env:"SLUICE_JOB_MEMORY_BYTES" help:"Memory for the sums of one job; what is more goes to nameless files. 0: no limit."`
-	TempDir           string    `group:"Worker" env:"SLUICE_TEMP_DIR" placeholder:"DIR" help:"Where these files go, on a disk. Empty: the system's folder."`
+	WorkerConcurrency int            `group:"Worker" default:"2" env:"SLUICE_WORKER_CONCURRENCY" help:"Jobs at once, 1 to 1000."`
+	WorkerCompose     bool           `group:"Worker" default:"true" negatable:"" env:"SLUICE_WORKER_COMPOSE" help:"Make the parts of a processed file one object in S3."`
+	WebhookAllow      []netip.Prefix `group:"Worker" env:"SLUICE_WEBHOOK_ALLOW" placeholder:"CIDR,…" help:"Networks that webhooks may lead to although they are private or loopback, such as 10.1.0.0/16, at any port. Others are told at public addresses and ports 80, 443, 8080 and 8443 only."`
+	JobMemoryBytes    byteCount      `group:"Worker" default:"256MiB" env:"SLUICE_JOB_MEMORY_BYTES" help:"Memory for the sums of one job; what is more goes to nameless files. 0: no limit."`
+	TempDir           string         `group:"Worker" env:"SLUICE_TEMP_DIR" placeholder:"DIR" help:"Where these files go, on a disk. Empty: the system's folder."`
 }
 
 func (s workerSettings) check() error {
@@ -49,7 +52,7 @@ func (s workerSettings) work(ctx context.Context, st *stack, fleet fleetSettings
 		composer = st.uploads
 	}
 	w, err := worker.New(worker.Config{
-		Composer: composer, Pool: st.pool, Jobs: st.jobs, Bucket: st.bucket, Sweeper: st.uploads,
+		Composer: composer, Sender: webhook.NewSender(webhook.Config{Allow: s.WebhookAllow}), Pool: st.pool, Jobs: st.jobs, Bucket: st.bucket, Sweeper: st.uploads,
 		SweepEvery: min(fleet.SweepGrace, sweepEvery), Retention: fleet.JobRetention,
 		Concurrency: s.WorkerConcurrency, JobMemoryBytes: int64(s.JobMemoryBytes), TempDir: s.TempDir, Logger: st.log, Registerer: st.registry,
 	})

@@ -12,6 +12,10 @@ var (
 	// ErrLostLease is returned to a worker that does not hold the job (any
 	// more). Nothing was changed; the worker drops what it did.
 	ErrLostLease = errors.New("lease lost")
+	// ErrWebhook is ErrNotFound of a webhook, or of a delivery of it.
+	ErrWebhook = errors.New("webhook not found")
+	// ErrWebhookLimit is returned for one webhook more than a tenant may have.
+	ErrWebhookLimit = errors.New("too many webhooks")
 	// ErrNotComplete is returned by the readers of offers until the job is
 	// JobComplete.
 	ErrNotComplete = errors.New("job not complete")

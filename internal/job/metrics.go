@@ -21,8 +21,8 @@ const gaugeTimeout = 5 * time.Second
 type metrics struct {
 	steps *prometheus.CounterVec
 
-	store                                                *Store
-	up, unfinished, age, overdue, tenants, busiestTenant *prometheus.Desc
+	store                                                            *Store
+	up, unfinished, age, overdue, tenants, busiestTenant, deliveries *prometheus.Desc
 }
 
 func newMetrics(s *Store) *metrics {
@@ -39,6 +39,7 @@ func newMetrics(s *Store) *metrics {
 		age:           gauge("queue_age_seconds", "How long ago the job was due that waits longest."),
 		overdue:       gauge("lease_overdue_seconds", "How long ago the lease ran out of the job that waits longest to be recovered."),
 		tenants:       gauge("tenants_unfinished", "Tenants with jobs that wait or run."),
+		deliveries:    gauge("webhook_deliveries_waiting", "Events that are on their way to a webhook, or wait for their next attempt."),
 		busiestTenant: gauge("tenant_unfinished_jobs_max", "Jobs that wait or run of the tenant that has most of them."),
 	}
 	for _, state := range States() { // rates begin at 0, not at their first 1
@@ -61,7 +62,7 @@ func (m *metrics) register(r prometheus.Registerer) error {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.up, m.unfinished, m.age, m.overdue, m.tenants, m.busiestTenant} {
+	for _, d := range []*prometheus.Desc{m.up, m.unfinished, m.age, m.overdue, m.tenants, m.busiestTenant, m.deliveries} {
 		ch <- d
 	}
 }
@@ -88,4 +89,5 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(m.overdue, max(0, now.LeaseOverdue))
 	gauge(m.tenants, float64(now.Tenants))
 	gauge(m.busiestTenant, float64(now.Busiest))
+	gauge(m.deliveries, float64(now.Deliveries))
 }

@@ -15,7 +15,7 @@ import (
 // that were created first: of each the Draft's ID and Tenant alone.
 func (s *Store) Ended(ctx context.Context, age time.Duration, limit int) ([]Draft, error) {
 	rows, err := s.q.ListEnded(ctx, db.ListEndedParams{
-		Before: firstID(time.Now().Add(-age)), Seconds: age.Seconds(), MaxRows: int32(limit),
+		Before: firstID(idPrefix, time.Now().Add(-age)), Seconds: age.Seconds(), MaxRows: int32(limit),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list ended jobs: %w", err)
@@ -27,10 +27,10 @@ func (s *Store) Ended(ctx context.Context, age time.Duration, limit int) ([]Draf
 	return jobs, nil
 }
 
-// firstID sorts before every id that NewID makes at t or later, and behind those
+// firstID sorts before every id that newID makes of the prefix at t or later, and behind those
 // that it made in an earlier millisecond.
-func firstID(t time.Time) string {
+func firstID(prefix string, t time.Time) string {
 	var u [16]byte
 	binary.BigEndian.PutUint64(u[:8], uint64(t.UnixMilli())<<16)
-	return typeid.Must(typeid.FromUUIDBytesWithPrefix(idPrefix, u[:])).String()
+	return typeid.Must(typeid.FromUUIDBytesWithPrefix(prefix, u[:])).String()
 }

@@ -27,7 +27,8 @@ type row db.LockJobRow
 
 // step is the only way in which a job changes its state. Under a lock on the row
 // it checks the table of steps and the lease, then saves the change, inserts the
-// River job that is due, and notifies, all in tx.
+// River job that is due, notifies, and at the job's end has its webhooks told, all
+// in tx.
 //
 // It locks the job until tx ends. Call it last in a transaction that does much
 // else, or the job's own heartbeat waits.
@@ -50,6 +51,11 @@ func (s *Store) step(ctx context.Context, tx pgx.Tx, c change) (row, error) {
 	}
 	if err := q.SaveJob(ctx, j.saved()); err != nil {
 		return row{}, fmt.Errorf("save job %s: %w", c.id, err)
+	}
+	if c.to.Terminal() {
+		if err := s.announce(ctx, tx, j); err != nil {
+			return row{}, err
+		}
 	}
 	s.metrics.steps.WithLabelValues(j.State).Inc()
 	s.log.InfoContext(ctx, "job steps",

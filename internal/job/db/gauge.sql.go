@@ -15,6 +15,7 @@ WITH unfinished AS MATERIALIZED (
   FROM jobs WHERE state IN ('UPLOAD_COMPLETE', 'IN_PROGRESS'))
 SELECT
   (SELECT count(*) FROM uploads WHERE uploads.state = 'open') AS open,
+  (SELECT count(*) FROM deliveries WHERE deliveries.state = 'pending') AS deliveries,
   count(*) FILTER (WHERE state = 'UPLOAD_COMPLETE') AS queued,
   count(*) FILTER (WHERE state = 'IN_PROGRESS') AS running,
   COALESCE(max(EXTRACT(epoch FROM clock_timestamp() - due_at)) FILTER (WHERE state = 'UPLOAD_COMPLETE'), 0)::float8 AS queue_age,
@@ -26,6 +27,7 @@ FROM unfinished
 
 type GaugesRow struct {
 	Open         int64
+	Deliveries   int64
 	Queued       int64
 	Running      int64
 	QueueAge     float64
@@ -41,6 +43,7 @@ func (q *Queries) Gauges(ctx context.Context) (GaugesRow, error) {
 	var i GaugesRow
 	err := row.Scan(
 		&i.Open,
+		&i.Deliveries,
 		&i.Queued,
 		&i.Running,
 		&i.QueueAge,

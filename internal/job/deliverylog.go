@@ -1,0 +1,127 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"sluice/internal/job/db"
+)
+
+// DeliveryLog is a delivery with its attempts, for the webhook's owner.
+type DeliveryLog struct {
+	ID        string // the webhook-id that the receiver sees
+	JobID     string
+	EventType string
+	State     string    // pending, delivered, or failed
+	NextAt    time.Time // of the next attempt; zero unless pending
+	CreatedAt time.Time
+	Attempts  []Attempt // oldest first; of replays too
+}
+
+// Deliveries returns up to limit deliveries to a webhook, newest first, of those
+// before that id, or of all for "". ErrWebhook: it is another tenant's or nobody's.
+func (s *Store) Deliveries(ctx context.Context, tenant, webhook, before string, limit int) ([]DeliveryLog, error) {
+	if !validID(webhookPrefix, webhook) || before != "" && !validID(deliveryPrefix, before) {
+		return nil, ErrWebhook
+	}
+	if before == "" {
+		before = beyondIDs
+	}
+	known, err := s.q.HasWebhook(ctx, db.HasWebhookParams{Tenant: tenant, ID: webhook})
+	if err != nil {
+		return nil, fmt.Errorf("find webhook: %w", err)
+	}
+	if !known {
+		return nil, ErrWebhook
+	}
+	rows, err := s.q.ListDeliveries(ctx, db.ListDeliveriesParams{Tenant: tenant, WebhookID: webhook, Before: before, MaxRows: int32(limit)})
+	if err != nil {
+		return nil, fmt.Errorf("list deliveries: %w", err)
+	}
+	logs, ids, at := make([]DeliveryLog, len(rows)), make([]string, len(rows)), make(map[string]*DeliveryLog, len(rows))
+	for i, r := range rows {
+		logs[i] = DeliveryLog{ID: r.ID, JobID: r.JobID, EventType: r.EventType, State: r.State, CreatedAt: r.CreatedAt.UTC()}
+		if r.State == "pending" {
+			logs[i].NextAt = r.DueAt.UTC()
+		}
+		ids[i], at[r.ID] = r.ID, &logs[i]
+	}
+	attempts, err := s.q.ListAttempts(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("list attempts: %w", err)
+	}
+	for _, a := range attempts {
+		of := at[a.DeliveryID]
+		of.Attempts = append(of.Attempts, Attempt{
+			At: a.At.UTC(), Duration: time.Duration(a.DurationMs) * time.Millisecond, StatusCode: int(a.StatusCode), Error: a.Error,
+		})
+	}
+	return logs, nil
+}
+
+// Replay enqueues a delivery once more, whatever became of it, with the same id
+// and payload and with all its attempts before it. ErrWebhook: it is unknown, or
+// its webhook is disabled.
+func (s *Store) Replay(ctx context.Context, tenant, webhook, id string) error {
+	if !validID(webhookPrefix, webhook) || !validID(deliveryPrefix, id) {
+		return ErrWebhook
+	}
+	return s.InTx(ctx, func(tx pgx.Tx) error {
+		fence, err := s.q.WithTx(tx).ReplayDelivery(ctx, db.ReplayDeliveryParams{Tenant: tenant, WebhookID: webhook, ID: id})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return ErrWebhook
+		}
+		if err != nil {
+			return fmt.Errorf("replay delivery %s: %w", id, err)
+		}
+		return s.reenqueue(ctx, tx, id, fence)
+	})
+}
+
+// RecoverDeliveries enqueues up to limit deliveries anew whose worker died, or
+// whose River job is gone. Workers may call it at once.
+func (s *Store) RecoverDeliveries(ctx context.Context, limit int) (n int, err error) {
+	for ; n < limit; n++ {
+		err := s.InTx(ctx, func(tx pgx.Tx) error {
+			d, err := s.q.WithTx(tx).LockStrandedDelivery(ctx)
+			if err != nil {
+				return err
+			}
+			return s.reenqueue(ctx, tx, d.ID, d.Fence+1)
+		})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return n, nil
+		}
+		if err != nil {
+			return n, fmt.Errorf("recover delivery: %w", err)
+		}
+	}
+	return n, nil
+}
+
+func (s *Store) reenqueue(ctx context.Context, tx pgx.Tx, id string, fence int64) error {
+	rj, err := s.enqueueDelivery(ctx, tx, id, fence, 0)
+	if err != nil {
+		return err
+	}
+	if err := s.q.WithTx(tx).Reenqueued(ctx, db.ReenqueuedParams{ID: id, Fence: fence, RiverJobID: rj}); err != nil {
+		return fmt.Errorf("save delivery %s: %w", id, err)
+	}
+	return nil
+}
+
+// ForgetDeliveries deletes up to limit ended deliveries that are older than age,
+// with their attempts.
+func (s *Store) ForgetDeliveries(ctx context.Context, age time.Duration, limit int) error {
+	_, err := s.q.ForgetDeliveries(ctx, db.ForgetDeliveriesParams{
+		Before: firstID(deliveryPrefix, time.Now().Add(-age)), MaxRows: int32(limit),
+	})
+	if err != nil {
+		return fmt.Errorf("forget deliveries: %w", err)
+	}
+	return nil
+}
