@@ -33,13 +33,14 @@ func TestMain(m *testing.M) { os.Exit(devtest.Main(m)) }
 // server is a gateway on a loopback port with a database and a bucket of its
 // own. The test does what a worker would do.
 type server struct {
-	t      testing.TB
-	url    string
-	pool   *pgxpool.Pool
-	jobs   *job.Store
-	bucket *blob.Bucket
-	log    *logBuffer
-	stop   func() // ends the hub, as cmd does before it drains
+	t       testing.TB
+	url     string
+	pool    *pgxpool.Pool
+	jobs    *job.Store
+	bucket  *blob.Bucket
+	log     *logBuffer
+	gateway *gateway.Gateway
+	stop    func() // ends the hub, as cmd does before it drains
 }
 
 // start returns a running server; edit changes its configuration first.
@@ -62,6 +63,7 @@ func startOn(t testing.TB, pool *pgxpool.Pool, bucket *blob.Bucket, edit ...func
 		t.Fatal(err)
 	}
 	hub := job.NewHub(s.pool, log)
+	hub.Also(upload.Channel, uploads.Heard)
 	registry := prometheus.NewRegistry()
 	cfg := gateway.Config{
 		Jobs: s.jobs, Hub: hub, Uploads: uploads, Bucket: s.bucket, Pinger: s.pool, Logger: log, Registerer: registry, Gatherer: registry,
@@ -74,6 +76,7 @@ func startOn(t testing.TB, pool *pgxpool.Pool, bucket *blob.Bucket, edit ...func
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.gateway = g
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	go func() { _ = hub.Run(ctx) }()
 	s.stop = stop

@@ -2,54 +2,20 @@ package gateway_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"sluice/gateway"
-	"sluice/internal/job"
 	"sluice/internal/upload"
 )
 
-// rival returns a second gateway before the same database and bucket, and
-// has both of them listen.
-func (s *server) rival(mine *upload.Store) *server {
+// rival returns a second gateway before the same database and bucket.
+func (s *server) rival() *server {
 	s.t.Helper()
-	uploads, err := upload.New(upload.Config{Pool: s.pool, Jobs: s.jobs, Bucket: s.bucket})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	registry := prometheus.NewRegistry()
-	g, err := gateway.New(gateway.Config{
-		Jobs: s.jobs, Hub: job.NewHub(s.pool, slog.New(slog.DiscardHandler)), Uploads: uploads, Bucket: s.bucket, Pinger: s.pool,
-		Migrated: func(context.Context) error { return nil }, Logger: slog.New(slog.DiscardHandler), Registerer: registry, Gatherer: registry,
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	web := httptest.NewServer(g.Handler())
-	s.t.Cleanup(web.Close)
-	for _, store := range []*upload.Store{mine, uploads} {
-		ctx, cancel := context.WithCancel(s.t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- store.Listen(ctx) }()
-		s.t.Cleanup(func() {
-			cancel()
-			if err := <-ended; err != nil {
-				s.t.Error(err)
-			}
-		})
-	}
-	second := *s
-	second.url = web.URL
-	return &second
+	return startOn(s.t, s.pool, s.bucket)
 }
 
 // underWay begins a PATCH of content of which the first part is stored and some
@@ -81,9 +47,8 @@ func (s *server) underWay(file string, content []byte, sent int) (first chan ans
 // to store what it has and leave; no byte that was received is lost.
 func TestTakeoverByAnotherGateway(t *testing.T) {
 	t.Parallel()
-	var mine *upload.Store
-	s := start(t, func(c *gateway.Config) { mine = c.Uploads })
-	second := s.rival(mine)
+	s := start(t)
+	second := s.rival()
 	content := append(bytes.Repeat([]byte("x"), 8<<20), "0123456789"...)
 	file := s.create(tus("Upload-Length", fmt.Sprint(len(content))))
 	first, send := s.underWay(file, content, len(content)-4)
@@ -111,7 +76,7 @@ func TestDrain(t *testing.T) {
 	t.Parallel()
 	var mine *upload.Store
 	s := start(t, func(c *gateway.Config) { mine = c.Uploads })
-	second := s.rival(mine)
+	second := s.rival()
 	content := append(bytes.Repeat([]byte("x"), 8<<20), "0123456789"...)
 	file := s.create(tus("Upload-Length", fmt.Sprint(len(content))))
 	first, send := s.underWay(file, content, len(content)-4)

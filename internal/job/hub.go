@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -31,6 +32,8 @@ type Hub struct {
 	log    *slog.Logger
 	done   chan struct{}
 
+	others map[string]func(payload string) // by channel; not changed any more once Run is called
+
 	mu        sync.Mutex
 	listeners map[string]map[chan struct{}]struct{} // by job
 }
@@ -43,9 +46,15 @@ func NewHub(pool *pgxpool.Pool, logger *slog.Logger) *Hub {
 	}
 	return &Hub{
 		config: pool.Config().ConnConfig, log: logger,
-		done: make(chan struct{}), listeners: make(map[string]map[chan struct{}]struct{}),
+		done: make(chan struct{}), others: make(map[string]func(string)), listeners: make(map[string]map[chan struct{}]struct{}),
 	}
 }
+
+// Also has hear called with the payload of each notification on another channel
+// of Postgres's, whose name is taken as it is. It must be called before Run, whose
+// goroutine calls hear: that must not block. What is sent while the connection is
+// away is not heard.
+func (h *Hub) Also(channel string, hear func(payload string)) { h.others[channel] = hear }
 
 // Listen returns a channel that gets a value after each change of the job, and
 // one for several that come while nobody looks. stop must be called once.
@@ -99,6 +108,11 @@ func (h *Hub) listen(ctx context.Context) error {
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // what it said is read; there is nothing to save
+	for channel := range h.others {
+		if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+	}
 	if _, err := conn.Exec(ctx, "LISTEN "+NotifyChannel); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
@@ -108,30 +122,40 @@ func (h *Hub) listen(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if n != "" {
-			h.wake(n)
-		}
+		h.hear(n)
 	}
 }
 
-// next returns the payload of the next notification, or "" when the connection
-// was quiet and is still there.
-func next(ctx context.Context, conn *pgx.Conn) (string, error) {
+// hear passes a notification on; nil is none.
+func (h *Hub) hear(n *pgconn.Notification) {
+	if n == nil {
+		return
+	}
+	if hear := h.others[n.Channel]; hear != nil {
+		hear(n.Payload)
+		return
+	}
+	h.wake(n.Payload)
+}
+
+// next returns the next notification, or nil when the connection was quiet and
+// is still there.
+func next(ctx context.Context, conn *pgx.Conn) (*pgconn.Notification, error) {
 	quiet, cancel := context.WithTimeout(ctx, hubQuiet)
 	defer cancel()
 	n, err := conn.WaitForNotification(quiet)
 	if err == nil {
-		return n.Payload, nil
+		return n, nil
 	}
 	if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-		return "", fmt.Errorf("wait for notification: %w", err)
+		return nil, fmt.Errorf("wait for notification: %w", err)
 	}
 	answer, cancel := context.WithTimeout(ctx, hubAnswer)
 	defer cancel()
 	if err := conn.Ping(answer); err != nil {
-		return "", fmt.Errorf("ping: %w", err)
+		return nil, fmt.Errorf("ping: %w", err)
 	}
-	return "", nil
+	return nil, nil
 }
 
 func (h *Hub) wake(id string) {

@@ -59,6 +59,33 @@ func TestHubWakesItsListeners(t *testing.T) {
 	}
 }
 
+// What is said on another channel is heard by the one connection there is, and
+// after it was lost by the next.
+func TestHubHearsAnotherChannel(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	id := f.open()
+	h := job.NewHub(f.pool, nil)
+	wake, stop := h.Listen(id)
+	defer stop()
+	heard := make(chan string, 1)
+	h.Also("another", func(payload string) { heard <- payload })
+	f.run(h)
+	for _, payload := range []string{"first", "second"} {
+		f.woken(wake) // it listens
+		f.exec(`SELECT pg_notify('another', $1)`, payload)
+		if got := <-heard; got != payload {
+			t.Errorf("heard %q", got)
+		}
+		var connections int
+		f.must(f.pool.QueryRow(t.Context(), `SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+			WHERE query LIKE 'LISTEN%' AND datname = current_database()`).Scan(&connections))
+		if connections != 1 {
+			t.Errorf("%d connections listen", connections)
+		}
+	}
+}
+
 // A step that nobody was told of, for the connection was gone, wakes all the same.
 func TestHubReconnects(t *testing.T) {
 	t.Parallel()

@@ -2,21 +2,14 @@ package upload
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/upload/db"
 )
 
-const (
-	// askEvery is how often a newcomer looks whether the holder has left.
-	askEvery = 50 * time.Millisecond
-	// listenAgain is the wait before another attempt to listen.
-	listenAgain = time.Second
-)
+// askEvery is how often a newcomer looks whether the holder has left.
+const askEvery = 50 * time.Millisecond
 
 // ask has a writer in another process store what it has and leave, and waits for that, 2 s at most: it may be dead. What
 // is safe does not depend on it, only how much must be sent again.
@@ -58,43 +51,14 @@ func (s *Store) leave(ctx context.Context, u db.Upload) {
 	}
 }
 
-// Listen has writers of this process leave when those of others ask for it, until ctx ends; then it returns nil. It takes
-// a connection of its own from the pool. While it is not running others take over after 2 s.
-func (s *Store) Listen(ctx context.Context) error {
-	for ctx.Err() == nil {
-		if err := s.listen(ctx); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "takeovers not heard, listening again", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(listenAgain):
-		}
-	}
-	return nil
-}
+// Channel is where Postgres tells the processes that share the ledger whose writers are asked to leave. Whoever listens
+// there for this process hands what it hears to Heard; while nobody does, others take over after 2 s.
+const Channel = "sluice_upload"
 
-func (s *Store) listen(ctx context.Context) error {
-	conn, err := s.cfg.Pool.Acquire(ctx)
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
-	}
-	own := conn.Hijack() // a connection that listens is nobody else's
-	defer func() { _ = own.Close(context.WithoutCancel(ctx)) }()
-	if _, err := own.Exec(ctx, "LISTEN sluice_upload"); err != nil {
-		return fmt.Errorf("listen: %w", err)
-	}
-	return s.hear(ctx, own)
-}
-
-func (s *Store) hear(ctx context.Context, conn *pgx.Conn) error {
-	for {
-		n, err := conn.WaitForNotification(ctx)
-		if err != nil {
-			return fmt.Errorf("wait for notification: %w", err)
-		}
-		if holder, id, ok := strings.Cut(n.Payload, " "); ok && holder == s.id {
-			s.locker.leave(id)
-		}
+// Heard has the writer leave that a notification on Channel is for, if it is one of this process's. It does not block.
+func (s *Store) Heard(payload string) {
+	if holder, id, ok := strings.Cut(payload, " "); ok && holder == s.id {
+		s.locker.leave(id)
 	}
 }
 

@@ -67,7 +67,7 @@ type AskToLeaveParams struct {
 	ID     string
 }
 
-// AskToLeave is heard by Store.Listen of the holder.
+// AskToLeave is heard by Store.Heard of the holder.
 func (q *Queries) AskToLeave(ctx context.Context, arg AskToLeaveParams) error {
 	_, err := q.db.Exec(ctx, askToLeave, arg.Holder, arg.ID)
 	return err

@@ -105,6 +105,6 @@ UPDATE uploads SET holder = '' WHERE id = @id AND epoch = @epoch AND state = 'op
 -- name: Holder :one
 SELECT holder FROM uploads WHERE id = @id;
 
--- AskToLeave is heard by Store.Listen of the holder.
+-- AskToLeave is heard by Store.Heard of the holder.
 -- name: AskToLeave :exec
 SELECT pg_notify('sluice_upload', @holder::text || ' ' || @id::text);
