@@ -33,20 +33,71 @@ func killWorker(c *cycle) error {
 	return nil
 }
 
+// killComposer kills it at one of the requests that make the parts one object,
+// and lets that request come after another has done the work, or before.
+func killComposer(c *cycle) error {
+	held, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	c.faults.Add(fault.Rule{
+		Match: func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/file") },
+		Skip:  c.random.IntN(5), Times: 1, Answer: fault.Hold(held, release, done),
+	})
+	const piece = 1 << 20 // stays a part
+	for c.sender.told < int64(len(c.sender.file)) {
+		if err := c.sender.patch(c.Context(), c.sender.told, min(piece, int64(len(c.sender.file))-c.sender.told)); err != nil {
+			return err
+		}
+	}
+	c.settle()
+	composed := c.begin("compose", "compose")
+	killed := false
+	eventually(c, "the composer", func(ctx context.Context) bool {
+		select {
+		case <-held:
+			killed = true
+		default:
+		}
+		return killed || composed(ctx)
+	})
+	if !killed { // in fewer requests
+		return nil
+	}
+	c.worker.kill(c)
+	c.faults.Clear()
+	if c.random.IntN(2) == 0 {
+		close(release)
+		<-done
+		c.startWorker()
+		c.compose()
+		return nil
+	}
+	c.startWorker()
+	c.compose()
+	close(release)
+	<-done
+	return nil
+}
+
 // rollingRestart replaces everything, one after another, and no client is cut
-// off: a balancer sends new ones elsewhere, and who is there is answered.
+// off: a balancer sends new ones elsewhere, and who is there is answered, though
+// it send nothing more.
 func rollingRestart(c *cycle) error {
+	silent := c.random.IntN(2) == 0
 	err := c.midway(func() {
 		c.line.Direct(c.address(c.other()))
 		c.signal(c.gateway, syscall.SIGTERM)
+		if silent {
+			c.gateways[c.gateway].ended(c)
+		}
 	}, func() {
-		c.gateways[c.gateway].ended(c)
+		if !silent {
+			c.gateways[c.gateway].ended(c)
+		}
 		c.startGateway(c.gateway)
 		c.worker.stop(c)
 		c.startWorker()
 	})
-	if err == nil && c.sender.cut > 0 {
-		return fmt.Errorf("a client had no answer %d times", c.sender.cut)
+	if err == nil && c.sender.cut != nil {
+		return fmt.Errorf("a client had no answer: %w", c.sender.cut)
 	}
 	return err
 }

@@ -28,7 +28,7 @@ type sender struct {
 	id     string
 	told   int64 // the greatest offset that a server has acknowledged
 	thrown int   // how often it was thrown back
-	cut    int   // how often there was no answer at all
+	cut    error // why there was no answer at all, the last time
 }
 
 func newSender(base string, s sample, seed uint64) (*sender, error) {
@@ -68,7 +68,7 @@ func (s *sender) request(ctx context.Context, method string, want int, body []by
 	}
 	resp, err := s.http.Do(req)
 	if err != nil {
-		s.cut++
+		s.cut = err
 		return nil, fmt.Errorf("%w: %w", errUnanswered, err)
 	}
 	defer resp.Body.Close()
@@ -95,7 +95,7 @@ func (s *sender) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.cut = 0
+	s.cut = nil
 	location := h.Get("Location")
 	s.id = location[strings.LastIndex(location, "/")+1:]
 	return nil

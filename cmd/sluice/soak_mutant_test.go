@@ -56,7 +56,6 @@ var directed = []struct {
 // that the oracle sees what becomes of each mutant.
 func TestDirectedFaults(t *testing.T) {
 	t.Parallel()
-	soakOnly(t)
 	for _, d := range directed {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
@@ -65,9 +64,6 @@ func TestDirectedFaults(t *testing.T) {
 			}
 			for _, m := range d.mutants {
 				t.Run(m.name, func(t *testing.T) {
-					if os.Getenv("SLUICE_SOAK_CYCLES") == "" {
-						t.Skip("each mutant is a build of its own: `make soak` makes them")
-					}
 					err := direct(t, m.build(t), d.rows, d.strike)
 					if err == nil {
 						t.Fatal("the oracle is content")

@@ -160,18 +160,24 @@ func (w *soakWorld) sweep() {
 // round returns when the worker has done a round of a chore.
 func (w *soakWorld) round(kind, queueName string) {
 	w.Helper()
+	eventually(w, "the round: "+kind, w.begin(kind, queueName))
+}
+
+// begin announces a round of a chore and returns what tells whether it is done.
+func (w *soakWorld) begin(kind, queueName string) func(context.Context) bool {
+	w.Helper()
 	queue, err := river.NewClient(riverpgxv5.New(w.pool), &river.Config{})
 	w.must(err)
 	round, err := queue.Insert(w.Context(), chore{kind}, &river.InsertOpts{MaxAttempts: 1, Queue: queueName})
 	w.must(err)
-	eventually(w, "the round: "+kind, func(ctx context.Context) bool {
+	return func(ctx context.Context) bool {
 		now, err := queue.JobGet(ctx, round.Job.ID)
 		w.must(err)
 		if now.State == rivertype.JobStateDiscarded {
 			w.Fatalf("the round %s failed: %v", kind, now.Errors)
 		}
 		return now.State == rivertype.JobStateCompleted
-	})
+	}
 }
 
 // judgeObjects sweeps, and then wants in the bucket what the ledger and the

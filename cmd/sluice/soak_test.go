@@ -17,7 +17,6 @@ import (
 // installation each, and SLUICE_SOAK_SEED repeats the round of that seed.
 func TestSoak(t *testing.T) {
 	t.Parallel()
-	soakOnly(t)
 	cycles, seed := len(calamities), uint64(1)
 	if long := os.Getenv("SLUICE_SOAK_CYCLES"); long != "" {
 		cycles, seed = int(atoi(t, long)), rand.Uint64()
@@ -33,15 +32,6 @@ func TestSoak(t *testing.T) {
 			t.Fatalf("to repeat: SLUICE_SOAK_SEED=%d SLUICE_SOAK_CYCLES=1 go test ./cmd/sluice -run TestSoak", seed)
 		}
 		seed++
-	}
-}
-
-// soakOnly keeps a test to make soak: its 550 cycles have never run through yet,
-// and until they have, the short form would be a risk to each build.
-func soakOnly(t *testing.T) {
-	t.Helper()
-	if os.Getenv("SLUICE_SOAK_CYCLES") == "" {
-		t.Skip("set SLUICE_SOAK_CYCLES, as make soak does")
 	}
 }
 
@@ -126,6 +116,7 @@ var calamities = []struct {
 }{
 	{"kill -9 of the gateway", killGateway},
 	{"kill -9 of the worker", killWorker},
+	{"kill -9 of the worker while it composes", killComposer},
 	{"kill -9 of Postgres", func(c *cycle) error {
 		return c.midway(c.pg.Kill, func() {
 			c.pg.Start()

@@ -104,7 +104,7 @@ func OwnS3(t testing.TB) *S3 {
 	listener.Close()
 	s := &S3{t: t, cfg: devstack.S3Config{Dir: ownDir(t), Addr: addr, SecretAccessKey: rand.Text()}}
 	s.Start()
-	t.Cleanup(s.server.stop)
+	t.Cleanup(s.Kill) // its objects go too, and it would wait for every idle connection of its clients
 	said := s.server.hello.S3
 	s.Config = blob.Config{
 		Endpoint: said.Endpoint, Region: said.Region, PathStyle: true, Bucket: "own",
@@ -140,9 +140,13 @@ func (s *S3) Start() {
 	}
 }
 
-// Kill ends the server as a power cut does, and returns when it has ended.
+// Kill ends the server as a power cut does, and returns when it has ended. One
+// that does not run is left alone.
 func (s *S3) Kill() {
 	s.t.Helper()
+	if s.server.cmd == nil {
+		return
+	}
 	if err := s.server.cmd.Process.Kill(); err != nil {
 		s.t.Fatalf("devtest: kill own S3 server: %v", err)
 	}
