@@ -229,7 +229,7 @@ func creationCases() []conformance {
 
 		{name: "DELETE", on: "half", method: "DELETE", status: 204},
 		{name: "DELETE of new", on: "new", method: "DELETE", status: 204},
-		{name: "DELETE of full", on: "full", method: "DELETE", status: 409, stored: "0123456789"},
+		{name: "DELETE of full", on: "full", method: "DELETE", status: 204},
 		{name: "DELETE of unknown", on: "unknown", method: "DELETE", status: 404},
 		{name: "DELETE of another's", on: "another's", method: "DELETE", status: 404},
 		{name: "DELETE of terminated", on: "terminated", method: "DELETE", status: 410},
@@ -270,7 +270,8 @@ func concatCases() []conformance {
 		{name: "PATCH of a partial upload", on: "partial", method: "PATCH", header: at(5), body: "56789", status: 204, want: fields{"Upload-Offset": "10"}, offset: "10"},
 		{name: "DELETE of a partial upload", on: "partial", method: "DELETE", status: 204},
 		{name: "DELETE of an open final upload", on: "open final", method: "DELETE", status: 204},
-		{name: "DELETE of a final upload", on: "final", method: "DELETE", status: 409},
+		{name: "DELETE of a final upload", on: "final", method: "DELETE", status: 204},
+		{name: "DELETE of a full partial upload", on: "full partial", method: "DELETE", status: 204},
 		{name: "PATCH of a final upload", on: "final", method: "PATCH", header: at(20), body: "0", status: 403, offset: "20"},
 		{name: "PATCH of an open final upload", on: "open final", method: "PATCH", header: at(0), body: "0", status: 403},
 		{name: "partial upload with a bad length", method: "POST", header: fields{"Upload-Concat": "partial", "Upload-Length": "-1"}, status: 400},

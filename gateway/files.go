@@ -61,7 +61,7 @@ func (f *files) mount(e *echo.Echo) {
 	e.POST(filesPath, f.through(f.tus.PostFile), resumable, f.checked, f.concatenated, f.checksummed)
 	e.HEAD(filesPath+"/:id", f.head, resumable)
 	e.PATCH(filesPath+"/:id", f.through(f.tus.PatchFile), resumable, f.owned, f.typed, f.checksummed)
-	e.DELETE(filesPath+"/:id", f.through(f.tus.DelFile), resumable, f.owned)
+	e.DELETE(filesPath+"/:id", f.through(f.tus.DelFile), resumable, f.finished)
 }
 
 // options tells what this server can do. tusd tells of less.
@@ -122,6 +122,22 @@ func (f *files) owned(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if _, err := f.info(c.Request().Context(), c.Param("id")); err != nil {
 			return err
+		}
+		return next(c)
+	}
+}
+
+// finished has DELETE of an upload that became a job delete the job, with all that
+// came of it; only one that is under way is tusd's to terminate. Like owned it
+// lets nobody through to another tenant's.
+func (f *files) finished(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		info, err := f.info(c.Request().Context(), c.Param("id"))
+		if err != nil {
+			return err
+		}
+		if info.Complete && info.Concat != "partial" {
+			return f.gateway.delete(c)
 		}
 		return next(c)
 	}

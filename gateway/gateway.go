@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -72,6 +73,7 @@ type Gateway struct {
 	cfg     Config
 	log     *slog.Logger
 	handler http.Handler
+	leaving atomic.Bool
 }
 
 // New returns a Gateway, or an error that names the Config field at fault.
@@ -84,12 +86,27 @@ func New(cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mount tus handler: %w", err)
 	}
-	g.handler = g.router(files)
+	g.handler = g.parting(g.router(files))
 	return g, nil
 }
 
 // Handler returns the handler of every route. It may be shared by goroutines.
 func (g *Gateway) Handler() http.Handler { return g.handler }
+
+// Leave makes /readyz say that this gateway is about to stop, and has each answer
+// end its connection, so that clients and balancers go elsewhere. All else is
+// answered as before.
+func (g *Gateway) Leave() { g.leaving.Store(true) }
+
+// parting is next with the connection ended after Leave.
+func (g *Gateway) parting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.leaving.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
 
 func (c *Config) check() error {
 	switch {

@@ -18,8 +18,12 @@ func (g *Gateway) health(c echo.Context) error {
 }
 
 // ready asks everything a request needs, at the same time, and names what
-// does not answer. Why it does not is in the log: anyone may ask this.
+// does not answer. Why it does not is in the log: anyone may ask this. One that
+// leaves is not ready.
 func (g *Gateway) ready(c echo.Context) error {
+	if g.leaving.Load() {
+		return newProblem(http.StatusServiceUnavailable, "This gateway is about to stop.").typed("not_ready")
+	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
 	defer cancel()
 	dependencies := []struct {

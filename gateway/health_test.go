@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -18,6 +19,23 @@ func TestHealth(t *testing.T) {
 	want := `{"checks":{"migrations":"ok","postgres":"ok","s3":"ok"},"status":"ready"}` + "\n"
 	if a := s.get("/readyz"); a.status != 200 || a.body != want {
 		t.Errorf("readyz: %d %s", a.status, a.body)
+	}
+}
+
+// A gateway that is about to stop says so, and ends its connections while it
+// still answers.
+func TestLeave(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.gateway.Leave()
+	wantProblem(t, s.get("/readyz"), 503, "/readyz")
+	resp, err := http.Get(s.url + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK || !resp.Close {
+		t.Errorf("/healthz answers %d and ends its connection: %v", resp.StatusCode, resp.Close)
 	}
 }
 

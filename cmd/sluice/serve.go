@@ -14,6 +14,7 @@ import (
 
 	"sluice/gateway"
 	"sluice/internal/job"
+	"sluice/internal/upload"
 )
 
 const (
@@ -29,10 +30,11 @@ const (
 )
 
 type serveCmd struct {
-	HTTPAddr  address `name:"http-addr" group:"HTTP" default:"127.0.0.1:8080" env:"SLUICE_HTTP_ADDR" help:"Where to listen. Beyond loopback only with --api-key."`
-	PublicURL httpURL `name:"public-url" group:"HTTP" env:"SLUICE_PUBLIC_URL" placeholder:"URL" help:"Base of the URLs handed out, as clients see it. Empty: relative to the URL asked."`
-	APIKey    string  `name:"api-key" group:"HTTP" env:"SLUICE_API_KEY" placeholder:"KEY" help:"Asked of every client. Better given as the variable: other users of a machine can read flags."`
-	Work      bool    `group:"Worker" env:"SLUICE_WORK" help:"Run a worker in this process too."`
+	HTTPAddr   address       `name:"http-addr" group:"HTTP" default:"127.0.0.1:8080" env:"SLUICE_HTTP_ADDR" help:"Where to listen. Beyond loopback only with --api-key."`
+	PublicURL  httpURL       `name:"public-url" group:"HTTP" env:"SLUICE_PUBLIC_URL" placeholder:"URL" help:"Base of the URLs handed out, as clients see it. Empty: relative to the URL asked."`
+	APIKey     string        `name:"api-key" group:"HTTP" env:"SLUICE_API_KEY" placeholder:"KEY" help:"Asked of every client. Better given as the variable: other users of a machine can read flags."`
+	DrainDelay time.Duration `name:"drain-delay" group:"HTTP" default:"250ms" env:"SLUICE_DRAIN_DELAY" help:"How long a gateway that is told to stop says so at /readyz before it takes no more: longer than a balancer asks."`
+	Work       bool          `group:"Worker" env:"SLUICE_WORK" help:"Run a worker in this process too."`
 	workerSettings
 	serverSettings
 }
@@ -45,10 +47,15 @@ func (c serveCmd) Validate() error {
 	} else if c.APIKey == "" && !c.HTTPAddr.loopback() {
 		errs = append(errs, fmt.Errorf("--api-key (SLUICE_API_KEY): needed, for --http-addr (SLUICE_HTTP_ADDR) %s can be reached from other machines", c.HTTPAddr))
 	}
+	if c.DrainDelay < 0 {
+		errs = append(errs, errors.New("--drain-delay (SLUICE_DRAIN_DELAY): not below 0"))
+	}
 	return errors.Join(errs...)
 }
 
-// Run serves until ctx ends, then drains.
+// Run serves until ctx ends and DrainDelay is over, then drains. The delay is for
+// connections too that were made and not accepted yet: a listener that closes
+// resets them.
 func (c serveCmd) Run(ctx context.Context) error {
 	log := c.logger(os.Stderr)
 	st, err := c.open(ctx, log)
@@ -57,6 +64,7 @@ func (c serveCmd) Run(ctx context.Context) error {
 	}
 	defer st.close()
 	hub := job.NewHub(st.pool, log)
+	hub.Also(upload.Channel, st.uploads.Heard)
 	g, err := gateway.New(gateway.Config{
 		Jobs: st.jobs, Hub: hub, Uploads: st.uploads, Bucket: st.bucket, Migrated: st.migrated, Pinger: st.pool,
 		PublicURL: string(c.PublicURL), APIKey: c.APIKey, MaxUploadBytes: int64(c.UploadMaxBytes),
@@ -66,10 +74,15 @@ func (c serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return hub.Run(ctx) })
-	group.Go(func() error { return st.uploads.Listen(ctx) })
-	defer context.AfterFunc(ctx, st.uploads.Drain)()
-	group.Go(func() error { return listen(ctx, log, "gateway", c.HTTPAddr, g.Handler()) })
+	serving, end := context.WithCancel(context.WithoutCancel(ctx)) // longer than ctx, by DrainDelay
+	defer end()
+	defer context.AfterFunc(ctx, func() {
+		g.Leave()
+		time.AfterFunc(c.DrainDelay, end)
+	})()
+	defer context.AfterFunc(serving, st.uploads.Drain)()
+	group.Go(func() error { return hub.Run(serving) })
+	group.Go(func() error { return listen(serving, log, "gateway", c.HTTPAddr, g.Handler()) })
 	if c.Work {
 		group.Go(func() error { return c.work(ctx, st, c.fleetSettings) })
 	}
