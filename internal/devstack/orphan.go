@@ -72,7 +72,9 @@ func serversIn(data string) []int {
 		if cwd, err := os.Readlink(link); err != nil || cwd != data {
 			continue
 		}
-		if exe, err := os.Readlink(filepath.Join(proc, "exe")); err != nil || filepath.Base(exe) != "postgres" {
+		// A process that is ending has no exe any more, and holds the server's shared
+		// memory for a moment yet: no new server starts before it is gone.
+		if exe, err := os.Readlink(filepath.Join(proc, "exe")); err == nil && filepath.Base(exe) != "postgres" {
 			continue
 		}
 		if pid, err := strconv.Atoi(filepath.Base(proc)); err == nil {
