@@ -138,6 +138,13 @@ func holder(t *testing.T, dir string) (*exec.Cmd, int) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // its server ends after it, and writes until then
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // killed, as was asked
+		if err := devstack.Remove(context.WithoutCancel(t.Context()), dir); err != nil {
+			t.Error(err)
+		}
+	})
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		t.Fatal(err)
