@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sluice/internal/devstack/fault"
+	"sluice/internal/job"
 )
 
 func killGateway(c *cycle) error {
@@ -24,8 +25,10 @@ func killWorker(c *cycle) error {
 	if err := c.sender.send(c.Context()); err != nil {
 		return err
 	}
-	eventually(c, "the job to be taken", func(context.Context) bool {
-		return c.gateways[0].status(c, c.sender.id).State != "UPLOAD_COMPLETE"
+	eventually(c, "the job to be taken", func(ctx context.Context) bool {
+		j, err := c.jobs.Get(ctx, job.DefaultTenant, c.sender.id)
+		c.must(err)
+		return j.State != job.UploadComplete
 	})
 	c.worker.kill(c)
 	c.lapse()

@@ -26,10 +26,10 @@ const (
 //
 // It only wakes: who is woken reads the job. So a notification that was missed
 // while the connection was away costs nothing but time: after each reconnection
-// everybody is woken.
+// everybody is woken. When it is lost, the pool gives its idle connections up.
 type Hub struct {
-	config *pgx.ConnConfig
-	log    *slog.Logger
+	pool *pgxpool.Pool
+	log  *slog.Logger
 	done   chan struct{}
 
 	others map[string]func(payload string) // by channel; not changed any more once Run is called
@@ -45,7 +45,7 @@ func NewHub(pool *pgxpool.Pool, logger *slog.Logger) *Hub {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	return &Hub{
-		config: pool.Config().ConnConfig, log: logger,
+		pool: pool, log: logger,
 		done: make(chan struct{}), others: make(map[string]func(string)), listeners: make(map[string]map[chan struct{}]struct{}),
 	}
 }
@@ -89,6 +89,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		began := time.Now()
 		if err := h.listen(ctx); ctx.Err() == nil {
 			h.log.WarnContext(ctx, "event connection lost", slog.Any("err", err))
+			h.pool.Reset() // most likely the server was lost: each idle connection would cost a request its answer
 		}
 		if time.Since(began) > maxHubWait { // it held for a while: no reason for patience
 			wait = firstHubWait
@@ -103,7 +104,7 @@ func (h *Hub) Run(ctx context.Context) error {
 
 // listen is the life of one connection.
 func (h *Hub) listen(ctx context.Context) error {
-	conn, err := pgx.ConnectConfig(ctx, h.config)
+	conn, err := pgx.ConnectConfig(ctx, h.pool.Config().ConnConfig)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}

@@ -2,11 +2,13 @@ package job_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sluice/internal/job"
 )
@@ -57,6 +59,39 @@ func TestHubWakesItsListeners(t *testing.T) {
 		default:
 		}
 	}
+}
+
+// When the server was lost no request meets a connection that died with it.
+func TestHubResetsThePool(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	id := f.open()
+	h := job.NewHub(f.pool, nil)
+	wake, stop := h.Listen(id)
+	defer stop()
+	f.run(h)
+	f.woken(wake)
+	use := func() (errs error) {
+		var conns []*pgxpool.Conn
+		for range 4 {
+			conn, err := f.pool.Acquire(t.Context())
+			f.must(err)
+			conns = append(conns, conn)
+		}
+		for _, conn := range conns {
+			errs = errors.Join(errs, conn.QueryRow(t.Context(), `SELECT 1`).Scan(new(int)))
+			conn.Release()
+		}
+		return errs
+	}
+	f.must(use())
+	other, err := pgx.ConnectConfig(t.Context(), f.pool.Config().ConnConfig)
+	f.must(err)
+	defer other.Close(t.Context())
+	_, err = other.Exec(t.Context(), `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()`)
+	f.must(err)
+	f.woken(wake) // by the next connection
+	f.must(use())
 }
 
 // What is said on another channel is heard by the one connection there is, and
