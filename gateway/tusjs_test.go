@@ -2,10 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -13,18 +10,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"sluice/internal/devstack/devtest"
 )
 
 // TestTusJSClient drives the tus door with tus-js-client, which most browsers
 // upload by.
 func TestTusJSClient(t *testing.T) {
 	t.Parallel()
-	for _, tool := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not installed (Debian: apt-get install nodejs npm)", tool)
-		}
-	}
-	dir := installTusJS(t)
+	dir := devtest.NPM(t, filepath.Join("testdata", "tusjs"), "tusjs")
 	s := start(t)
 	content := make([]byte, 20<<20+12345)
 	random := rand.NewChaCha8([32]byte{1})
@@ -81,50 +75,4 @@ func (s *server) drive(t *testing.T, dir, scenario, file string) (path string, s
 		t.Fatal(err)
 	}
 	return u.Path, out.Sent
-}
-
-// installTusJS returns a folder with testdata/tusjs and what its lock file
-// names. It lies in .bin, where the project's tools are, under a name made of
-// the content, so that it is installed once.
-func installTusJS(t *testing.T) string {
-	t.Helper()
-	source, digest := filepath.Join("testdata", "tusjs"), sha256.New()
-	err := filepath.WalkDir(source, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		digest.Write(text)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tools := filepath.Join("..", ".bin")
-	if err := os.MkdirAll(tools, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	ready := filepath.Join(tools, "tusjs-"+hex.EncodeToString(digest.Sum(nil)[:8]))
-	if _, err := os.Stat(ready); err == nil {
-		return ready
-	}
-	fresh, err := os.MkdirTemp(tools, "tusjs-new-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(fresh) }) // it is gone unless somebody else was faster
-	if err := os.CopyFS(fresh, os.DirFS(source)); err != nil {
-		t.Fatal(err)
-	}
-	npm := exec.CommandContext(t.Context(), "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	npm.Dir = fresh
-	if out, err := npm.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
-	if err := os.Rename(fresh, ready); err != nil {
-		if _, there := os.Stat(ready); there != nil {
-			t.Fatal(err)
-		}
-	}
-	return ready
 }

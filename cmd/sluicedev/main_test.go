@@ -13,11 +13,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"sluice/internal/devstack/devtest"
 )
 
 // bin holds sluice and sluicedev, built once by TestMain.
@@ -198,24 +199,10 @@ func offers(ctx context.Context, url string) (string, error) {
 	return string(text), err
 }
 
-// children are the processes that sluicedev started, whichever thread did.
+// children are the two servers that sluicedev started.
 func (d *dev) children(t *testing.T) []int {
 	t.Helper()
-	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", d.cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pids []int
-	for _, list := range lists {
-		text, _ := os.ReadFile(list) // a thread may have ended
-		for field := range strings.FieldsSeq(string(text)) {
-			pid, err := strconv.Atoi(field)
-			if err != nil {
-				t.Fatal(err)
-			}
-			pids = append(pids, pid)
-		}
-	}
+	pids := devtest.Children(t, d.cmd.Process.Pid)
 	if len(pids) != 2 {
 		t.Fatalf("sluicedev has the children %v, want PostgreSQL and sluice", pids)
 	}

@@ -124,24 +124,29 @@ func S3Config(t testing.TB) blob.Config {
 // repository, in ../shared/data, and skips the test where it is missing.
 func SharedData(t testing.TB, rel string) string {
 	t.Helper()
+	path := filepath.Join(filepath.Dir(root(t)), "shared", "data", filepath.FromSlash(rel))
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("test data is not on this machine: %v", err)
+	}
+	return path
+}
+
+// root returns the repository's folder.
+func root(t testing.TB) string {
+	t.Helper()
 	dir, err := os.Getwd()
 	if err != nil {
 		t.Fatalf("devtest: find working directory: %v", err)
 	}
 	for {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
+			return dir
 		}
 		if dir == filepath.Dir(dir) {
 			t.Fatalf("devtest: no go.mod above the working directory")
 		}
 		dir = filepath.Dir(dir)
 	}
-	path := filepath.Join(filepath.Dir(dir), "shared", "data", filepath.FromSlash(rel))
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("test data is not on this machine: %v", err)
-	}
-	return path
 }
 
 // migrateTemplate makes the database that the tests' are copied from.
