@@ -12,12 +12,16 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sluice/internal/job"
+	"sluice/internal/upload"
 )
 
 // open lists the routes that anyone may read: the page, which asks for the
-// key itself, and what a load balancer probes.
-func open(route string) bool {
+// key itself, and what a load balancer probes. A session is looked up and ended
+// by who has one, and begun with the key.
+func open(route, method string) bool {
 	switch route {
+	case sessionPath:
+		return method != http.MethodPost
 	case "/", "/docs", "/app.js", "/docs.js", "/style.css", "/openapi.yaml", "/healthz", "/readyz":
 		return true
 	}
@@ -25,23 +29,49 @@ func open(route string) bool {
 }
 
 // authenticate lets a request in with the API key, as a Bearer token or as
-// the user name of HTTP Basic. Without a key configured it lets in requests
-// for a loopback host, so that a page elsewhere cannot reach the server
-// through a name of its own that resolves to 127.0.0.1 (DNS rebinding).
+// the user name of HTTP Basic, with a session that the key was traded for, or,
+// to little, with an upload token. Without a key configured it lets in requests
+// for a loopback host, so that a page elsewhere cannot reach the server through
+// a name of its own that resolves to 127.0.0.1 (DNS rebinding).
 func (g *Gateway) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		switch {
-		case g.cfg.APIKey == "" && !g.ownHost(r.Host):
+		if g.cfg.APIKey == "" && !g.ownHost(r.Host) {
 			return newProblem(http.StatusMisdirectedRequest, "Without an API key only loopback host names are answered.")
-		case g.cfg.APIKey != "" && !open(c.Path()) && !sameKey(requestKey(r), g.cfg.APIKey):
-			// No Basic challenge: a browser would ask with a window of its own.
-			c.Response().Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
-			return newProblem(http.StatusUnauthorized, "A valid API key is needed: Authorization: Bearer KEY.")
 		}
-		c.SetRequest(r.WithContext(job.WithTenant(r.Context(), job.DefaultTenant)))
+		if err := g.admit(c); err != nil {
+			return err
+		}
 		return next(c)
 	}
+}
+
+// admit refuses a request that carries nothing which opens its route, and says
+// on whose behalf the others act.
+func (g *Gateway) admit(c echo.Context) error {
+	r := c.Request()
+	key := requestKey(r)
+	if strings.HasPrefix(key, upload.TokenPrefix) && !open(c.Path(), r.Method) {
+		return g.grant(c, key)
+	}
+	c.SetRequest(r.WithContext(job.WithTenant(r.Context(), job.DefaultTenant)))
+	if g.cfg.APIKey == "" || open(c.Path(), r.Method) || sameKey(key, g.cfg.APIKey) {
+		return nil
+	}
+	// A session does not begin or prolong one: that takes the key.
+	if _, ok := g.sessions.end(r); ok && key == "" && c.Path() != sessionPath {
+		if g.sessions.forged(r) {
+			return newProblem(http.StatusForbidden, "A request with a session must come from the page itself; elsewhere use the API key.")
+		}
+		return nil
+	}
+	return unauthorized(c, "A valid API key is needed: Authorization: Bearer KEY.")
+}
+
+// unauthorized makes no Basic challenge: a browser would ask with a window of its own.
+func unauthorized(c echo.Context, detail string) error {
+	c.Response().Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
+	return newProblem(http.StatusUnauthorized, detail)
 }
 
 // requestKey returns the key that the request carries, or "".

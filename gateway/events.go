@@ -19,6 +19,9 @@ const (
 	// eventWrite is what a client gets to take an event. One that does not read
 	// is let go: it comes back to where it was.
 	eventWrite = 30 * time.Second
+	// arrivalLook is how often the row of an upload is read for a client that
+	// watches it: bytes that arrive wake nobody, for there are many of them.
+	arrivalLook = time.Second
 )
 
 // events follows a job as server-sent events until its state is terminal: first
@@ -81,12 +84,18 @@ type eventStream struct {
 func (s *eventStream) follow(j job.Job, wake <-chan struct{}) error {
 	heartbeat := time.NewTicker(s.gateway.cfg.Heartbeat)
 	defer heartbeat.Stop()
+	arrival := time.NewTicker(arrivalLook)
+	defer arrival.Stop()
 	for {
 		if err := s.tell(j); err != nil || j.State.Terminal() {
 			return err
 		}
+		if j.State != job.Open {
+			arrival.Stop()
+		}
 		select {
 		case <-wake:
+		case <-arrival.C:
 		case <-heartbeat.C:
 			if err := s.write([]byte(":\n\n")); err != nil {
 				return err

@@ -233,6 +233,26 @@ func TestEventsHeartbeat(t *testing.T) {
 	}
 }
 
+// Whoever watches an upload that is sent elsewhere sees its bytes arrive, though
+// these wake nobody.
+func TestEventsShowBytesArriving(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	id := job.NewID()
+	s.inTx(func(tx pgx.Tx) error {
+		return s.jobs.CreateTx(t.Context(), tx, job.Draft{ID: id, Tenant: job.DefaultTenant, Channel: "tus"})
+	})
+	l := s.listen(id, "")
+	l.want("state", "OPEN", "0")
+	if _, err := s.pool.Exec(t.Context(), "INSERT INTO uploads (id, tenant, size_bytes, offset_bytes, expires_at) VALUES ($1, $2, 10, 5, now())", id, job.DefaultTenant); err != nil {
+		t.Fatal(err)
+	}
+	e := l.want("progress", "OPEN", "0") // and no comment: the heartbeat is 15 s away
+	if !strings.Contains(e.data, `"bytes_received":5,"bytes_total":10`) {
+		t.Errorf("got %v", e)
+	}
+}
+
 func TestEventsAreTheTenantsOwn(t *testing.T) {
 	t.Parallel()
 	s := start(t)

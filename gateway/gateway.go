@@ -52,6 +52,10 @@ type Config struct {
 	// asked for; then only requests for a loopback host are answered, and the
 	// caller must listen on loopback only.
 	APIKey string
+	// Origins are those, such as https://shop.example, whose pages may call
+	// /files and /api with a key or token of their own (CORS). Each is compared
+	// whole; none by default.
+	Origins []string
 	// MaxUploadBytes is the largest upload taken; 0 means no limit.
 	MaxUploadBytes int64
 	// Heartbeat is how often an event stream says that it is there, and looks
@@ -70,10 +74,11 @@ type Config struct {
 // A Gateway answers HTTP requests. It holds no state of its own between them,
 // so any number of gateways may stand before the same database and bucket.
 type Gateway struct {
-	cfg     Config
-	log     *slog.Logger
-	handler http.Handler
-	leaving atomic.Bool
+	cfg      Config
+	log      *slog.Logger
+	sessions *sessions
+	handler  http.Handler
+	leaving  atomic.Bool
 }
 
 // New returns a Gateway, or an error that names the Config field at fault.
@@ -81,12 +86,12 @@ func New(cfg Config) (*Gateway, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg, log: cfg.Logger}
+	g := &Gateway{cfg: cfg, log: cfg.Logger, sessions: newSessions(cfg.APIKey, cfg.PublicURL)}
 	files, err := newFiles(g)
 	if err != nil {
 		return nil, fmt.Errorf("mount tus handler: %w", err)
 	}
-	g.handler = g.parting(g.router(files))
+	g.handler = g.parting(overridden(g.router(files)))
 	return g, nil
 }
 

@@ -13,12 +13,12 @@ import (
 
 // router returns the handler of every route. Each answers with and without a
 // trailing slash, and each GET answers HEAD.
-func (g *Gateway) router(f *files) http.Handler {
+func (g *Gateway) router(f *files) *echo.Echo {
 	e := echo.New()
 	e.IPExtractor = echo.ExtractIPDirect() // else anyone's X-Forwarded-For is believed
 	e.HTTPErrorHandler = g.fail
 	e.Pre(normalise)
-	e.Use(newMetrics(g.cfg.Registerer).observe, g.recover(), secure, g.authenticate, textOnly)
+	e.Use(newMetrics(g.cfg.Registerer).observe, g.recover(), secure, g.shared, g.authenticate, textOnly)
 
 	f.mount(e)
 	for _, base := range []string{"/api/jobs", "/api/financial-transactions/jobs"} {
@@ -35,8 +35,10 @@ func (g *Gateway) router(f *files) http.Handler {
 	get(e, "/healthz", g.health)
 	get(e, "/readyz", g.ready)
 	get(e, "/metrics", echo.WrapHandler(promhttp.HandlerFor(g.cfg.Gatherer, promhttp.HandlerOpts{})))
+	g.mountSession(e)
+	e.POST("/api/upload-tokens", g.newToken)
 	mountPage(e)
-	return overridden(e)
+	return e
 }
 
 func get(e *echo.Echo, path string, h echo.HandlerFunc) {

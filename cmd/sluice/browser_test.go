@@ -2,13 +2,13 @@ package main_test
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"sluice/internal/devstack/devtest"
 )
 
 // TestBrowser does on the page, in a real Chromium, what people do: see
@@ -16,11 +16,10 @@ import (
 // pictures.
 func TestBrowser(t *testing.T) {
 	t.Parallel()
-	chromium := findBrowser(t)
-	dir := installBrowserDriver(t)
-	for _, scenario := range []string{"drop", "offline", "reload", "wrong", "rejects", "hostile", "docs"} {
+	chromium, dir := devtest.Chromium(t), browserDriver(t)
+	for _, scenario := range []string{"drop", "offline", "reload", "tabs", "fifty", "wrong", "rejects", "hostile", "docs", "control", "key"} {
 		t.Run(scenario, func(t *testing.T) { // one at a time: a browser takes all that two cores have
-			s := serve(t, stackEnv(t), "127.0.0.1:0")
+			s := serveFor(t, scenario)
 			found := drive(t, dir, chromium, scenario, s.url)
 			if found.Rows > 0 {
 				if got := s.status(t, found.ID); got.State != "JOB_COMPLETE" || got.Rows != found.Rows {
@@ -32,21 +31,17 @@ func TestBrowser(t *testing.T) {
 	}
 }
 
-// findBrowser returns the path of Chromium, or skips the test.
-func findBrowser(t *testing.T) string {
+// serveFor starts what a scenario needs: a gateway, and mostly a worker.
+func serveFor(t *testing.T, scenario string) *server {
 	t.Helper()
-	for _, tool := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not installed (Debian: apt-get install nodejs npm)", tool)
-		}
+	env := stackEnv(t)
+	switch scenario {
+	case "key":
+		env = append(env, "SLUICE_API_KEY=browser-key")
+	case "control": // jobs stay queued
+		return launch(t, command(t, append(env, "SLUICE_LOG_FORMAT=json", "SLUICE_HTTP_ADDR=127.0.0.1:0"), "serve"))
 	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	t.Skip("Chromium is not installed (Debian: apt-get install chromium)")
-	return ""
+	return serve(t, env, "127.0.0.1:0")
 }
 
 // driven is what a scenario reports: the job it ended at, and the rows that it
@@ -95,44 +90,8 @@ func keepScreenshots(t *testing.T, folder string) {
 	}
 }
 
-// installBrowserDriver returns a folder with testdata/browser and what its lock
-// file names. It lies in .bin under a name made of the content, so that it is
-// installed once. Chromium is Debian's: nothing of npm is run to fetch one.
-func installBrowserDriver(t *testing.T) string {
+// browserDriver returns a folder with testdata/browser and what it needs.
+func browserDriver(t testing.TB) string {
 	t.Helper()
-	source, digest := filepath.Join("testdata", "browser"), sha256.New()
-	for _, name := range []string{"drive.js", "package.json", "package-lock.json"} {
-		text, err := os.ReadFile(filepath.Join(source, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		digest.Write(text)
-	}
-	tools := filepath.Join("..", "..", ".bin")
-	if err := os.MkdirAll(tools, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	ready := filepath.Join(tools, "browser-"+hex.EncodeToString(digest.Sum(nil)[:8]))
-	if _, err := os.Stat(ready); err == nil {
-		return ready
-	}
-	fresh, err := os.MkdirTemp(tools, "browser-new-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(fresh) }) // it is gone unless somebody else was faster
-	if err := os.CopyFS(fresh, os.DirFS(source)); err != nil {
-		t.Fatal(err)
-	}
-	npm := exec.CommandContext(t.Context(), "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	npm.Dir = fresh
-	if out, err := npm.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
-	if err := os.Rename(fresh, ready); err != nil {
-		if _, there := os.Stat(ready); there != nil {
-			t.Fatal(err)
-		}
-	}
-	return ready
+	return devtest.NPM(t, filepath.Join("testdata", "browser"), "browser")
 }

@@ -30,11 +30,12 @@ const (
 )
 
 type serveCmd struct {
-	HTTPAddr   address       `name:"http-addr" group:"HTTP" default:"127.0.0.1:8080" env:"SLUICE_HTTP_ADDR" help:"Where to listen. Beyond loopback only with --api-key."`
-	PublicURL  httpURL       `name:"public-url" group:"HTTP" env:"SLUICE_PUBLIC_URL" placeholder:"URL" help:"Base of the URLs handed out, as clients see it. Empty: relative to the URL asked."`
-	APIKey     string        `name:"api-key" group:"HTTP" env:"SLUICE_API_KEY" placeholder:"KEY" help:"Asked of every client. Better given as the variable: other users of a machine can read flags."`
-	DrainDelay time.Duration `name:"drain-delay" group:"HTTP" default:"250ms" env:"SLUICE_DRAIN_DELAY" help:"How long a gateway that is told to stop says so at /readyz before it takes no more: longer than a balancer asks."`
-	Work       bool          `group:"Worker" env:"SLUICE_WORK" help:"Run a worker in this process too."`
+	HTTPAddr    address       `name:"http-addr" group:"HTTP" default:"127.0.0.1:8080" env:"SLUICE_HTTP_ADDR" help:"Where to listen. Beyond loopback only with --api-key."`
+	PublicURL   httpURL       `name:"public-url" group:"HTTP" env:"SLUICE_PUBLIC_URL" placeholder:"URL" help:"Base of the URLs handed out, as clients see it. Empty: relative to the URL asked."`
+	APIKey      string        `name:"api-key" group:"HTTP" env:"SLUICE_API_KEY" placeholder:"KEY" help:"Asked of every client. Better given as the variable: other users of a machine can read flags."`
+	DrainDelay  time.Duration `name:"drain-delay" group:"HTTP" default:"250ms" env:"SLUICE_DRAIN_DELAY" help:"How long a gateway that is told to stop says so at /readyz before it takes no more: longer than a balancer asks."`
+	CORSOrigins []origin      `name:"cors-origins" group:"HTTP" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may call /files and /api, with a key or an upload token of their own."`
+	Work        bool          `group:"Worker" env:"SLUICE_WORK" help:"Run a worker in this process too."`
 	workerSettings
 	serverSettings
 }
@@ -67,7 +68,7 @@ func (c serveCmd) Run(ctx context.Context) error {
 	hub.Also(upload.Channel, st.uploads.Heard)
 	g, err := gateway.New(gateway.Config{
 		Jobs: st.jobs, Hub: hub, Uploads: st.uploads, Bucket: st.bucket, Migrated: st.migrated, Pinger: st.pool,
-		PublicURL: string(c.PublicURL), APIKey: c.APIKey, MaxUploadBytes: int64(c.UploadMaxBytes),
+		PublicURL: string(c.PublicURL), APIKey: c.APIKey, Origins: texts(c.CORSOrigins), MaxUploadBytes: int64(c.UploadMaxBytes),
 		Logger: log, Registerer: st.registry, Gatherer: st.registry, Version: version(),
 	})
 	if err != nil {

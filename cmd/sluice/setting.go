@@ -72,6 +72,30 @@ func (u *httpURL) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// origin is scheme, host and port of a page, as a browser writes it in its
+// Origin header: in lower case, without the scheme's own port.
+type origin string
+
+// UnmarshalText refuses what no browser would ever send.
+func (o *origin) UnmarshalText(text []byte) error {
+	u, err := url.Parse(string(text))
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Scheme+"://"+strings.ToLower(u.Host) != string(text) ||
+		u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443" {
+		return fmt.Errorf("%q is not an origin such as https://shop.example or http://127.0.0.1:9000", text)
+	}
+	*o = origin(text)
+	return nil
+}
+
+// texts returns the origins as the gateway takes them.
+func texts(origins []origin) []string {
+	all := make([]string, len(origins))
+	for i, o := range origins {
+		all[i] = string(o)
+	}
+	return all
+}
+
 // logSettings say what is logged, to standard error.
 type logSettings struct {
 	LogLevel  logLevel  `group:"Log" default:"info" env:"SLUICE_LOG_LEVEL" help:"Least level logged: debug, info, warn or error."`

@@ -53,6 +53,9 @@ func (l *ledger) create(ctx context.Context, d job.Draft, size *int64, meta hand
 		if err != nil {
 			return fmt.Errorf("insert upload: %w", err)
 		}
+		if err := l.charge(ctx, tx, row); err != nil {
+			return err
+		}
 		return l.finish(ctx, tx, &row)
 	})
 	return row, err

@@ -1,20 +1,26 @@
-// Every request of the page but those of tus. The key, where one is asked for,
-// stays in this tab and travels in a header, so no other site can use it.
+// Every request of the page but those of tus. Where a key is asked for it is
+// traded for a cookie, which no script can read and no other site can use.
 import { signal } from '@preact/signals';
 import type { Status } from './types';
 import { ended } from './types';
 
 export const keyNeeded = signal(false);
-const KEY = 'sluice-key';
+export const loggedIn = signal(false);
 
-export const authorization = (): Record<string, string> => {
-  const key = sessionStorage.getItem(KEY);
-  return key ? { Authorization: `Bearer ${key}` } : {};
-};
+export async function checkSession() {
+  const s = await read<{ key_needed: boolean; expires_at: string | null }>('/session');
+  loggedIn.value = s.expires_at !== null;
+  keyNeeded.value = s.key_needed && !loggedIn.value;
+}
 
-export function useKey(key: string) {
-  sessionStorage.setItem(KEY, key);
-  keyNeeded.value = false;
+export async function logIn(key: string) {
+  await call('/session', { method: 'POST', headers: { Authorization: `Bearer ${key}` } });
+  location.reload();
+}
+
+export async function logOut() {
+  await call('/session', { method: 'DELETE' });
+  location.reload();
 }
 
 // Refused is an answer that says no; anything else that fends a request off is
@@ -24,7 +30,7 @@ export class Refused extends Error {
 }
 
 export async function call(path: string, options: RequestInit = {}): Promise<Response> {
-  const answer = await fetch(path, { ...options, headers: { ...authorization(), ...options.headers } });
+  const answer = await fetch(path, options);
   if (answer.ok) return answer;
   if (answer.status === 401) keyNeeded.value = true;
   const problem = await answer.json().catch(() => ({})) as { detail?: string };
@@ -41,7 +47,7 @@ export const pause = (ms: number, signal?: AbortSignal) => new Promise<void>(don
 
 // follow calls each with the job as it changes until it has ended: by its event
 // stream, taken up after the last event whenever the line breaks, and between
-// two streams by one look at the status. EventSource could not carry the key.
+// two streams by one look at the status. EventSource hides why it was refused.
 export async function follow(id: string, each: (s: Status) => void, signal: AbortSignal): Promise<void> {
   let last = '';
   for (let wait = 500; !signal.aborted; wait = Math.min(wait * 2, 10_000)) {
@@ -85,7 +91,7 @@ async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<{ id: s
 }
 
 // download saves an answer as a file. It goes through the page because a link
-// could neither carry the key nor ask for a media type.
+// cannot ask for a media type.
 export async function download(path: string, name: string, accept: string) {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(await (await call(path, { headers: { Accept: accept } })).blob());

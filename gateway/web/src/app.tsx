@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import type { ComponentType } from 'preact';
-import { keyNeeded, useKey } from './api';
+import { checkSession, keyNeeded, loggedIn, logIn, logOut } from './api';
 import { History } from './history';
 import { Job } from './job';
 import { Send } from './send';
@@ -13,6 +13,7 @@ addEventListener('hashchange', () => { place.value = location.hash.slice(1); });
 export function App() {
   const docs = location.pathname.replace(/\/$/, '') === '/docs';
   const id = place.value.startsWith('job_') ? place.value : '';
+  useEffect(() => { void checkSession().catch(() => {}); }, []); // whoever is refused later is told so then
   return (
     <>
       <a class="skip" href="#main" onClick={e => { e.preventDefault(); document.getElementById('main')?.focus(); }}>Skip to content</a>
@@ -22,7 +23,10 @@ export function App() {
           Sluice
         </a>
         <span class="tagline">Bank transactions in, credit offers out</span>
-        <nav><a href="/docs" aria-current={docs ? 'page' : undefined}>API</a></nav>
+        <nav>
+          <a href="/docs" aria-current={docs ? 'page' : undefined}>API</a>
+          {loggedIn.value && <button class="link" onClick={() => void logOut()}>Log out</button>}
+        </nav>
       </header>
       <main id="main" tabIndex={-1}>
         {keyNeeded.value && <KeyForm />}
@@ -40,14 +44,16 @@ export function App() {
 
 function KeyForm() {
   const [key, setKey] = useState('');
+  const [problem, setProblem] = useState('');
   return (
-    <form class="card key" onSubmit={e => { e.preventDefault(); useKey(key); location.reload(); }}>
+    <form class="card key" onSubmit={e => { e.preventDefault(); logIn(key.trim()).catch(() => setProblem('The server does not know this key.')); }}>
       <label for="key">This server asks for an API key</label>
       <div class="line">
-        <input id="key" type="password" autocomplete="off" required value={key} onInput={e => setKey(e.currentTarget.value)} />
-        <button class="primary">Use it</button>
+        <input id="key" type="password" autocomplete="off" required value={key} onInput={e => setKey(e.currentTarget.value)} aria-invalid={problem !== ''} />
+        <button class="primary">Log in</button>
       </div>
-      <p class="note">It is kept in this tab only.</p>
+      {problem && <p class="bad" role="alert">{problem}</p>}
+      <p class="note">It is not kept: this browser gets a session of 12 hours for it.</p>
     </form>
   );
 }

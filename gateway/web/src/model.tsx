@@ -26,7 +26,8 @@ const GROUPS: Group[] = [
 ];
 
 const given = signal<Record<string, string>>({});
-const grouping = signal('account_id,date');
+const BY_DAY = 'account_id,date';
+const grouping = signal(BY_DAY);
 
 const NUMBER = /^-?\d+(\.\d+)?$/;
 const wrong = (f: Field) => { const v = given.value[f.path]; return v !== undefined && !f.text && !NUMBER.test(v.trim()); };
@@ -54,10 +55,11 @@ export function creditConfig(): string {
   return Object.keys(tree).length ? object(tree) : '';
 }
 
-export const aggregateConfig = () => grouping.value === 'account_id,date' ? '' : JSON.stringify({ group_by: grouping.value.split(',') });
+export const aggregateConfig = () => grouping.value === BY_DAY ? '' : JSON.stringify({ group_by: grouping.value.split(',') });
 
 export function Model() {
-  const changed = Object.entries(given.value).filter(([path, v]) => v.trim() && v !== GROUPS.flatMap(g => g.fields).find(f => f.path === path)?.value).length;
+  const changed = Object.entries(given.value).filter(([path, v]) => v.trim() && v !== GROUPS.flatMap(g => g.fields).find(f => f.path === path)?.value).length
+    + (grouping.value === BY_DAY ? 0 : 1);
   return (
     <details class="model">
       <summary>Model settings <span class="note">{changed ? `${changed} changed` : 'the defaults'}</span></summary>
@@ -65,7 +67,7 @@ export function Model() {
         <fieldset>
           <legend>One offer for</legend>
           <label>Group<select value={grouping.value} onChange={e => { grouping.value = e.currentTarget.value; }}>
-            <option value="account_id,date">each account, by day</option><option value="account_id">each account</option><option value="date">each day of all accounts</option>
+            <option value={BY_DAY}>each account, by day</option><option value="account_id">each account</option><option value="date">each day of all accounts</option>
           </select></label>
         </fieldset>
         {GROUPS.map(g => (
@@ -80,7 +82,7 @@ export function Model() {
           </fieldset>
         ))}
       </div>
-      <button onClick={() => { given.value = {}; grouping.value = 'account_id,date'; }}>Back to the defaults</button>
+      <button onClick={() => { given.value = {}; grouping.value = BY_DAY; }}>Back to the defaults</button>
     </details>
   );
 }

@@ -1,12 +1,13 @@
 // The front door: files are dropped, looked at, and sent.
 import { signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import type { PreviousUpload } from 'tus-js-client';
 import { rows } from './csv';
 import { aggregateConfig, creditConfig, Model } from './model';
 import { look, parseConfig, read, type Preview, type Reading } from './sniff';
 import { Table } from './preview';
 import { bytes, duration, percent, plural } from './text';
-import { discard, fingerprintOf, previousOf, Transfer, unfinished, type Settings, type Unfinished } from './transfer';
+import { discard, fingerprintOf, hold, previousOf, Transfer, unfinished, type Settings, type Unfinished } from './transfer';
 
 interface Waiting { file: File; fingerprint: string; preview: Preview; found: Reading; reading: Reading; changed: Unfinished | undefined }
 
@@ -30,7 +31,7 @@ async function add(files: Iterable<File>) {
     const before = left.value.find(u => u.previous.urlStorageKey.includes(fingerprint));
     if (before) {
       left.value = left.value.filter(u => u !== before);
-      begin(new Transfer(file, fingerprint, {}, await previousOf(fingerprint)));
+      await begin(file, fingerprint, {}, await previousOf(fingerprint));
       continue;
     }
     const preview = await look(file);
@@ -39,7 +40,14 @@ async function add(files: Iterable<File>) {
   }
 }
 
-function begin(t: Transfer) {
+// begin sends a file, unless another tab does.
+async function begin(file: File, fingerprint: string, settings: Settings, previous?: PreviousUpload) {
+  const letGo = await hold(fingerprint);
+  if (!letGo) {
+    notice.value = `${file.name} is being sent in another tab.`;
+    return;
+  }
+  const t = new Transfer(file, fingerprint, settings, letGo, previous);
   transfers.value = [t, ...transfers.value];
   // One file and nothing else to look at: its job is what its sender waits for.
   const stop = t.phase.subscribe(phase => {
@@ -50,8 +58,10 @@ function begin(t: Transfer) {
   });
 }
 
-function send() {
-  for (const w of waiting.value.filter(sendable)) {
+async function send() {
+  const ready = waiting.value.filter(sendable);
+  waiting.value = waiting.value.filter(w => !sendable(w));
+  for (const w of ready) {
     const names = w.reading.header ? rows(w.preview.text, w.reading.delimiter, 200)[w.reading.headerLine - 1] ?? [] : [];
     const parse = w.preview.kind === 'text' ? parseConfig(w.reading, names, w.found) : '';
     const settings: Settings = {
@@ -59,9 +69,8 @@ function send() {
       ...(creditConfig() && { credit_model_config: creditConfig() }),
       ...(aggregateConfig() && { aggregate_config: aggregateConfig() }),
     };
-    begin(new Transfer(w.file, w.fingerprint, settings));
+    await begin(w.file, w.fingerprint, settings);
   }
-  waiting.value = waiting.value.filter(w => !sendable(w));
 }
 
 const sendable = (w: Waiting) => w.preview.kind === 'text' || w.preview.kind === 'packed';
@@ -92,7 +101,7 @@ export function Send() {
         <p class="lead">Drop files of transactions here</p>
         <p class="note">CSV in any dialect, also gzip or zstd. A broken line or a closed tab loses nothing.</p>
         <button class={ready.length ? '' : 'primary'} onClick={() => input.current?.click()}>Choose files</button>
-        <input ref={input} class="visually-hidden" type="file" multiple tabIndex={-1} aria-label="Choose files"
+        <input ref={input} hidden type="file" multiple
           onChange={e => { void add([...e.currentTarget.files ?? []]); e.currentTarget.value = ''; }} />
       </div>
       <p class="bad" role="alert">{notice.value}</p>
@@ -103,7 +112,7 @@ export function Send() {
           <Model />
           <div class="line end">
             <button onClick={() => { waiting.value = []; }}>Put away</button>
-            <button class="primary" autofocus onClick={send}>Send {ready.length === 1 ? bytes(ready[0]!.file.size) : plural(ready.length, 'file')}</button>
+            <button class="primary" autofocus onClick={() => void send()}>Send {ready.length === 1 ? bytes(ready[0]!.file.size) : plural(ready.length, 'file')}</button>
           </div>
         </div>
       )}
@@ -150,7 +159,7 @@ function Going({ transfer: t }: { transfer: Transfer }) {
   const phase = t.phase.value, sent = t.sent.value, size = t.file.size;
   const left = t.left.value;
   const now = {
-    sending: left === null ? 'Sending' : `${bytes(Math.round(t.speed.value))}/s, ${duration(left)} left`,
+    queued: 'Waits for its turn', sending: left === null ? 'Sending' : `${bytes(Math.round(t.speed.value))}/s, ${duration(left)} left`,
     paused: 'Paused', waiting: 'No connection. It goes on by itself when the line is back.',
     stored: 'Stored', failed: t.problem.value, cancelled: 'Cancelled',
   }[phase];
@@ -161,9 +170,9 @@ function Going({ transfer: t }: { transfer: Transfer }) {
         {phase === 'sending' && <button onClick={() => t.pause()} aria-label={`Pause ${t.file.name}`}>Pause</button>}
         {phase === 'paused' && <button onClick={() => t.resume()} aria-label={`Resume ${t.file.name}`}>Resume</button>}
         {phase === 'failed' && <button onClick={() => t.resume()} aria-label={`Try ${t.file.name} again`}>Try again</button>}
-        {(phase === 'sending' || phase === 'paused' || phase === 'waiting') && <button onClick={() => t.cancel()} aria-label={`Cancel ${t.file.name}`}>Cancel</button>}
+        {(phase === 'queued' || phase === 'sending' || phase === 'paused' || phase === 'waiting') && <button onClick={() => t.cancel()} aria-label={`Cancel ${t.file.name}`}>Cancel</button>}
         {phase === 'stored' && <a class="button" href={`#${t.id.value}`}>Show its job</a>}
-        {(phase === 'failed' || phase === 'cancelled') && <button class="quiet" aria-label={`Remove ${t.file.name}`} onClick={() => { transfers.value = transfers.value.filter(x => x !== t); }}>✕</button>}
+        {(phase === 'failed' || phase === 'cancelled') && <button class="quiet" aria-label={`Remove ${t.file.name}`} onClick={() => { t.forget(); transfers.value = transfers.value.filter(x => x !== t); }}>✕</button>}
       </div>
       {phase !== 'stored' && <progress max={size || 1} value={size ? sent : 1} aria-label={`Sent of ${t.file.name}`} />}
       <p class={phase === 'failed' ? 'bad' : phase === 'waiting' ? 'warn' : 'note'} data-phase={phase}>

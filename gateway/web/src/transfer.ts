@@ -2,18 +2,23 @@
 // where an upload lives, so that it goes on after a reload or a crash.
 import { computed, signal } from '@preact/signals';
 import { Upload, defaultOptions, type PreviousUpload } from 'tus-js-client';
-import { authorization, call } from './api';
+import { call, keyNeeded } from './api';
 
-export type Phase = 'sending' | 'paused' | 'waiting' | 'stored' | 'failed' | 'cancelled';
+export type Phase = 'queued' | 'sending' | 'paused' | 'waiting' | 'stored' | 'failed' | 'cancelled';
 export interface Settings { credit_model_config?: string; aggregate_config?: string; parse_config?: string }
 
 const FIRST_WAIT = 500, MAX_WAIT = 15_000;
+
+// A browser holds six connections to a server; those that are left are for the
+// rest of the page. What waits for its turn is sent in the order it came.
+const AT_ONCE = 4;
+const turns = { going: new Set<Transfer>(), next: [] as Transfer[] };
 
 let made = 0;
 
 export class Transfer {
   readonly key = ++made; // tells two transfers of one file apart
-  readonly phase = signal<Phase>('sending');
+  readonly phase = signal<Phase>('queued');
   readonly sent = signal(0);
   readonly speed = signal(0); // bytes per second, lately
   readonly problem = signal('');
@@ -25,25 +30,24 @@ export class Transfer {
   private timer?: ReturnType<typeof setTimeout>;
   private mark = { at: performance.now(), bytes: -1 };
 
-  // With previous the upload goes on; should the server have it no more, it is
+  // letGo lets another tab send the file once this one is done with it. With previous the upload goes on; should the server have it no more, it is
   // begun anew with the settings it had.
-  constructor(readonly file: File, readonly fingerprint: string, settings: Settings, previous?: PreviousUpload) {
+  constructor(readonly file: File, readonly fingerprint: string, settings: Settings, private readonly letGo: () => void, previous?: PreviousUpload) {
     this.upload = new Upload(file, {
       endpoint: '/files/',
       retryDelays: null, // ours below wait for the network, however long
       fingerprint: async () => fingerprint,
       removeFingerprintOnSuccess: true,
       metadata: { ...previous?.metadata, filename: file.name, filetype: file.type, ...settings },
-      onBeforeRequest: request => Object.entries(authorization()).forEach(([name, value]) => request.setHeader(name, value)),
       onUploadUrlAvailable: () => { this.id.value = idOf(this.upload.url); },
       onProgress: sent => this.progress(sent),
-      onSuccess: () => { this.sent.value = file.size; this.phase.value = 'stored'; },
+      onSuccess: () => { this.sent.value = file.size; this.end('stored'); },
       onError: error => this.lost(error),
     });
     if (previous) this.upload.resumeFromPreviousUpload(previous);
     addEventListener('online', this.again);
     addEventListener('offline', this.offline);
-    this.upload.start();
+    this.resume();
   }
 
   pause() {
@@ -51,22 +55,49 @@ export class Transfer {
     void this.upload.abort();
     this.speed.value = 0;
     this.phase.value = 'paused';
+    this.yield();
   }
 
+  // resume sends from where the server stands, once it is this one's turn.
   resume() {
-    this.mark.bytes = -1;
     this.problem.value = '';
+    if (!turns.going.has(this)) {
+      if (turns.going.size >= AT_ONCE) {
+        turns.next.push(this);
+        this.phase.value = 'queued';
+        return;
+      }
+      turns.going.add(this);
+    }
+    this.mark.bytes = -1;
     this.phase.value = 'sending';
     this.upload.start();
+  }
+
+  private yield() {
+    turns.going.delete(this);
+    turns.next = turns.next.filter(t => t !== this);
+    if (turns.going.size < AT_ONCE) turns.next.shift()?.resume();
+  }
+
+  // forget leaves one that failed as it is on the server, for another visit.
+  forget() {
+    removeEventListener('online', this.again);
+    removeEventListener('offline', this.offline);
+    this.letGo();
+  }
+
+  private end(phase: 'stored' | 'cancelled') {
+    this.phase.value = phase;
+    this.forget();
+    this.yield();
   }
 
   // cancel ends the upload here and on the server. It does not fail: what a
   // broken line keeps from being deleted expires there by itself.
   cancel() {
     clearTimeout(this.timer);
-    this.phase.value = 'cancelled';
-    removeEventListener('online', this.again);
-    removeEventListener('offline', this.offline);
+    this.end('cancelled');
     void this.upload.abort(true).catch(() => {});
   }
 
@@ -90,8 +121,10 @@ export class Transfer {
     if (status >= 400 && status < 500 && ![408, 409, 423, 429].includes(status)) {
       let detail = '';
       try { detail = (JSON.parse(answer!.getBody()) as { detail?: string }).detail ?? ''; } catch { /* no problem document */ }
+      if (status === 401) keyNeeded.value = true;
       this.problem.value = detail || `The server answered ${status}.`;
       this.phase.value = 'failed';
+      this.yield();
       return;
     }
     this.phase.value = 'waiting';
@@ -127,15 +160,28 @@ export async function fingerprintOf(file: File): Promise<string> {
   return `sluice-${file.name}-${file.size}-${file.lastModified}-${h.toString(16)}`;
 }
 
+// hold keeps a file to this tab while it is being sent: two that send the same
+// upload would take it from each other for ever. It returns what lets go, or
+// nothing where another tab has it. A tab that is closed lets go by itself. Only
+// over https and from this machine do browsers have locks.
+export const hold = (fingerprint: string): Promise<(() => void) | undefined> => new Promise(held => {
+  if (!isSecureContext) return held(() => {});
+  void navigator.locks.request(fingerprint, { ifAvailable: true }, lock =>
+    lock ? new Promise<void>(letGo => held(letGo)) : held(undefined));
+});
+
+const elsewhere = async () => isSecureContext ? (await navigator.locks.query()).held?.map(l => l.name!) ?? [] : [];
+
 const storage = defaultOptions.urlStorage;
 
 export interface Unfinished { previous: PreviousUpload; name: string; id: string; size: number; offset: number }
 
-// unfinished lists what an earlier visit left behind, as far as the server still
-// has it; the rest is forgotten.
+// unfinished lists what an earlier visit left behind and no other tab is sending,
+// as far as the server still has it; the rest is forgotten.
 export async function unfinished(): Promise<Unfinished[]> {
-  const found: Unfinished[] = [];
+  const found: Unfinished[] = [], locks = await elsewhere();
   for (const previous of await storage.findAllUploads()) {
+    if (locks.some(name => previous.urlStorageKey.includes(name))) continue;
     const id = idOf(previous.uploadUrl);
     try {
       const head = await call(`/files/${id}`, { method: 'HEAD', headers: { 'Tus-Resumable': '1.0.0' } });

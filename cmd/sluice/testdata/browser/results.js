@@ -1,0 +1,155 @@
+// What comes of them, and what can be done to them.
+import { readFileSync } from 'node:fs';
+import assert from 'node:assert/strict';
+import { accessible, csv, done, drop, jobs, line, reaches, sendButton, shot, url } from './tools.js';
+
+const HOSTILE = '<img src=x onerror="window.hit=1">';
+
+export const results = {
+  // Rows that cannot be booked are shown with their cell marked.
+  async rejects(page) {
+    await page.goto(url);
+    await drop(page, ['some.csv', csv(300, { bad: 50 })]);
+    await sendButton(page).click();
+    await page.locator('mark', { hasText: '12x.50' }).first().waitFor();
+    assert.equal(await page.locator('mark').count(), 6);
+    await accessible(page, 'rejects');
+    await shot(page, 'rejects');
+    // What is saved is mended by hand and falls on the page as it is.
+    const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'All 6, CSV' }).click()]);
+    const mended = readFileSync(await saved.path(), 'utf8').replaceAll('12x.50', '12.50');
+    await page.getByRole('link', { name: 'All jobs' }).click();
+    await drop(page, ['mended.csv', mended]);
+    await page.getByText('Understood').waitFor();
+    await sendButton(page).click();
+    await page.getByRole('article', { name: 'mended.csv' }).getByRole('link', { name: 'Show its job' }).click();
+    await page.getByRole('heading', { name: 'mended.csv' }).waitFor();
+    await done(page);
+    assert.equal(await page.locator('mark').count(), 0);
+    return { rows: 6 };
+  },
+
+  // Names and cells that would run are text.
+  async hostile(page) {
+    await page.goto(url);
+    await drop(page, [`${HOSTILE}.csv`, csv(300, { accounts: 5, bad: 40, name: i => `"${HOSTILE.replaceAll('"', '""')}${i}"` })]);
+    await page.getByText('Understood').waitFor();
+    await sendButton(page).click();
+    await done(page);
+    await page.getByRole('button', { name: HOSTILE }).first().click();
+    await page.locator('dialog .chart').waitFor();
+    await shot(page, 'hostile');
+    await page.keyboard.press('Escape');
+    await page.goto(`${url}/#`);
+    await page.getByRole('link', { name: HOSTILE }).first().waitFor();
+    await page.goto(`${url}/#job_"><script>window.hit=1</script>`);
+    assert.equal(await page.evaluate(() => window.hit), undefined);
+    assert.equal(await page.locator('img').count(), 0);
+  },
+
+  // What is chosen, set, cancelled, tried again, found and deleted, with no worker there.
+  async control(page) {
+    const network = await line(page);
+    await page.goto(url);
+    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Choose files' }).click()]);
+    await chooser.setFiles([{ name: 'chosen.csv', mimeType: 'text/csv', buffer: Buffer.from(csv(100)) }, { name: 'other.csv', mimeType: 'text/csv', buffer: Buffer.from(csv(60)) }]);
+    await page.getByRole('button', { name: 'Remove other.csv' }).click();
+    await page.getByText('Model settings').click();
+    await page.getByLabel('Months', { exact: true }).fill('6');
+    await page.getByLabel('Low risk', { exact: true }).fill('x');
+    assert.equal(await page.getByLabel('Low risk', { exact: true }).getAttribute('aria-invalid'), 'true');
+    await page.getByLabel('Low risk', { exact: true }).fill('0.0410');
+    await page.getByLabel('Group').selectOption('account_id');
+    await page.getByText('3 changed').waitFor();
+    await accessible(page, 'model settings');
+    await shot(page, 'settings');
+    const creation = page.waitForRequest(r => r.method() === 'POST' && r.url().endsWith('/files/'));
+    await sendButton(page).click();
+    const sent = Object.fromEntries((await creation).headers()['upload-metadata'].split(',').map(pair => pair.split(' ')).map(([k, v]) => [k, Buffer.from(v ?? '', 'base64').toString()]));
+    assert.equal(sent.credit_model_config, '{"rolling_period":6,"interest_rates":{"LOW":0.0410,"MEDIUM":0.09,"HIGH":0.15}}');
+    assert.equal(sent.aggregate_config, '{"group_by":["account_id"]}');
+
+    // Queued, for nobody works: cancelled, and tried again.
+    await page.getByRole('heading', { name: 'chosen.csv' }).waitFor();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('button', { name: 'Try again' }).waitFor();
+    await shot(page, 'cancelled');
+    await accessible(page, 'cancelled');
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.getByRole('button', { name: 'Cancel' }).waitFor();
+    const [queued] = await jobs();
+    assert.equal(queued.state, 'UPLOAD_COMPLETE');
+
+    // An upload that is given up on its way.
+    await page.getByRole('link', { name: 'All jobs' }).click();
+    await drop(page, ['late.csv', csv(160_000)]);
+    await network(false, 1 << 20);
+    await sendButton(page).click();
+    await reaches(page, 0.05);
+    await page.getByRole('article', { name: 'late.csv' }).getByRole('button', { name: 'Cancel late.csv' }).click();
+    await network(false);
+    await page.locator('tr', { hasText: 'late.csv' }).getByText('aborted').waitFor();
+
+    // The history is searched and filtered, and acted on.
+    const listed = names => page.waitForFunction(names => JSON.stringify([...document.querySelectorAll('.jobs tbody a')].map(a => a.textContent)) === names, JSON.stringify(names));
+    await listed(['late.csv', 'chosen.csv']);
+    await page.getByLabel('Search by file name or id').fill('CHOS');
+    await listed(['chosen.csv']);
+    await page.getByLabel('Search by file name or id').fill('nothing');
+    await page.getByText('Nothing matches').waitFor();
+    await page.getByLabel('Search by file name or id').fill('');
+    await page.getByLabel('State', { exact: true }).selectOption('ABORTED');
+    await listed(['late.csv']);
+    page.once('dialog', d => d.dismiss());
+    await page.getByRole('button', { name: 'Delete late.csv' }).click();
+    await page.getByLabel('State', { exact: true }).selectOption('');
+    await listed(['late.csv', 'chosen.csv']);
+    page.once('dialog', d => d.accept());
+    await page.getByRole('button', { name: 'Delete late.csv' }).click();
+    await listed(['chosen.csv']);
+    await page.getByRole('button', { name: 'Cancel chosen.csv' }).click();
+    await page.getByRole('button', { name: 'Try again chosen.csv' }).click();
+    await page.getByRole('button', { name: 'Cancel chosen.csv' }).waitFor();
+    const left = await jobs();
+    assert.deepEqual(left.map(j => [j.filename, j.state]), [['chosen.csv', 'UPLOAD_COMPLETE']]);
+  },
+
+  // Where a key is asked for it becomes a session: no script can read it, and it ends at a click.
+  async key(page, context) {
+    await page.goto(url);
+    await page.getByLabel('This server asks for an API key').fill('not-it');
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByText('does not know this key').waitFor();
+    await accessible(page, 'key form');
+    await shot(page, 'key');
+    await page.getByLabel('This server asks for an API key').fill('browser-key');
+    await page.getByLabel('This server asks for an API key').press('Enter');
+    await page.getByRole('button', { name: 'Log out' }).waitFor();
+    assert.equal(await page.evaluate(() => document.cookie + Object.keys(sessionStorage) + Object.keys(localStorage)), '');
+    await drop(page, ['keyed.csv', csv(200)]);
+    await sendButton(page).click();
+    await done(page);
+    const id = page.url().split('#')[1];
+    const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Offers, CSV' }).click()]);
+    assert.match(readFileSync(await saved.path(), 'utf8'), /^account_id,date,offer_type/);
+    // Another site's page gets nothing done with it.
+    const elsewhere = await context.newPage();
+    await elsewhere.goto(url.replace('127.0.0.1', 'localhost') + '/healthz');
+    await elsewhere.evaluate(to => fetch(to, { method: 'POST', credentials: 'include', mode: 'no-cors' }).catch(() => {}), `${url}/api/jobs/${id}/cancel/`);
+    await elsewhere.close();
+    await page.getByRole('button', { name: 'Log out' }).click();
+    await page.getByLabel('This server asks for an API key').waitFor();
+    assert.deepEqual((await context.cookies()).map(c => c.name), []);
+    const answer = await fetch(`${url}/api/jobs/`);
+    assert.equal(answer.status, 401);
+  },
+
+  // The reading page of the contract.
+  async docs(page) {
+    await page.goto(`${url}/docs`);
+    await page.locator('.operation').first().waitFor();
+    await page.locator('.operation', { hasText: '/api/jobs/{id}/status/' }).first().locator('summary').click();
+    await accessible(page, 'docs');
+    await shot(page, 'docs');
+  },
+};

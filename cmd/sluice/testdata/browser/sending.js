@@ -1,0 +1,165 @@
+// How files come in.
+import { readFileSync } from 'node:fs';
+import assert from 'node:assert/strict';
+import { accessible, csv, done, drop, jobs, line, phase, PHONE, reaches, sendButton, shot, url, wide } from './tools.js';
+
+export const sending = {
+  // A file is dropped, looked at and sent; its job is followed to its offers.
+  async drop(page) {
+    await page.goto(url);
+    await accessible(page, 'front door');
+    await shot(page, 'front');
+    await drop(page, ['march.csv', csv(4000)]);
+    await page.getByText('Understood').waitFor();
+    await shot(page, 'look');
+    await accessible(page, 'look');
+    await sendButton(page).click();
+    await done(page);
+    await page.locator('.chart').first().waitFor();
+    await accessible(page, 'job');
+    await shot(page, 'job');
+    await page.getByRole('button', { name: 'ACC-0003' }).click();
+    await page.locator('dialog .chart').waitFor();
+    await accessible(page, 'account');
+    await shot(page, 'account');
+    await page.keyboard.press('Escape');
+    await page.getByLabel('Account', { exact: true }).fill('ACC-0007');
+    await page.getByLabel('Account', { exact: true }).press('Enter');
+    await page.waitForFunction(() => document.querySelectorAll('[aria-label="Offers"] tbody tr').length === 1);
+    const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Daily sums, Parquet' }).click()]);
+    assert.equal(readFileSync(await saved.path()).subarray(0, 4).toString(), 'PAR1');
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await accessible(page, 'job in the dark');
+    await shot(page, 'job-dark');
+    await page.setViewportSize(PHONE);
+    await shot(page, 'job-phone-dark');
+    await page.emulateMedia({ colorScheme: 'light' });
+    await page.goto(`${url}/#`);
+    await page.getByRole('link', { name: 'march.csv' }).first().waitFor();
+    await accessible(page, 'front door on a phone');
+    await shot(page, 'front-phone');
+    await wide(page);
+    page.once('dialog', d => d.accept());
+    await page.getByRole('button', { name: 'Delete march.csv' }).click();
+    await page.getByText('No file has been sent yet').waitFor();
+  },
+
+  // The line goes away at 40 % and comes back: what was stored is not sent again.
+  async offline(page) {
+    const content = csv(160_000), network = await line(page), offsets = [];
+    page.on('request', r => { if (r.method() === 'PATCH') offsets.push(Number(r.headers()['upload-offset'])); });
+    await page.goto(url);
+    await drop(page, ['year.csv', content]);
+    await network(false, 256 << 10); // so slow that little is sent between the look and the end
+    await sendButton(page).click();
+    const sent = await reaches(page, 0.4);
+    await network(true);
+    assert.ok(sent < 0.46, `offline at ${sent}`);
+    await phase(page, 'waiting');
+    await shot(page, 'offline');
+    await network(false);
+    await done(page);
+    // It went on near where it was (the server may have more than the page knew of), and the rest came in one go.
+    const [from, on, ...more] = offsets;
+    assert.deepEqual([from, more], [0, []], `PATCH from ${offsets}`);
+    assert.ok(on > 0.3 * content.length && on < 0.8 * content.length, `went on at ${on} of ${content.length}`);
+    return { rows: 160_000 };
+  },
+
+  // The tab is closed in the middle. The next one says so, and goes on with the same file.
+  async reload(page) {
+    const content = csv(160_000), network = await line(page);
+    await page.goto(url);
+    await drop(page, ['year.csv', content]);
+    await network(false, 2 << 20);
+    await sendButton(page).click();
+    await reaches(page, 0.4);
+    await page.getByRole('button', { name: 'Pause year.csv' }).click();
+    await phase(page, 'paused');
+    await network(false);
+    await page.reload();
+    await page.getByText('are stored. Drop or choose the same file again').waitFor();
+    await shot(page, 'unfinished');
+    // Another file of that name is not taken for it.
+    await drop(page, ['year.csv', csv(50)]);
+    await page.getByText('This one is not the same').waitFor();
+    await page.getByRole('button', { name: 'Remove year.csv' }).click();
+    await drop(page, ['year.csv', content]);
+    await done(page);
+    return { rows: 160_000 };
+  },
+
+  // A second tab does not fight for an upload; it watches, and both see the end.
+  async tabs(page, context) {
+    const content = csv(400_000), network = await line(page);
+    await page.goto(url);
+    await drop(page, ['year.csv', content]);
+    await network(false, 1 << 20);
+    await sendButton(page).click();
+    await reaches(page, 0.02);
+    const second = await context.newPage();
+    await second.goto(url);
+    await second.getByRole('link', { name: 'year.csv' }).waitFor();
+    assert.equal(await second.getByText('are stored. Drop or choose').count(), 0, 'the second tab takes it for left behind');
+    await drop(second, ['year.csv', content]);
+    await sendButton(second).click();
+    await second.getByText('year.csv is being sent in another tab').waitFor();
+    await second.getByRole('link', { name: 'year.csv' }).click();
+    await second.locator('.live progress').waitFor();
+    await accessible(second, 'live');
+    await second.waitForFunction(() => document.querySelector('.live progress')?.value > 0); // the first part of 8 MiB is stored
+    await shot(second, 'live');
+    assert.equal(await page.locator('[data-phase="sending"]').count(), 1, 'the first tab no longer sends');
+    await network(false);
+    await Promise.all([done(page), done(second)]);
+    // Both watch what a third party does, too.
+    await fetch(`${url}/api/jobs/${page.url().split('#')[1]}/`, { method: 'DELETE' });
+    assert.deepEqual(await jobs(), []);
+  },
+
+  // Fifty files at once, a few of them under way at any time; what is there besides still answers.
+  async fifty(page) {
+    await page.goto(url);
+    const names = Array.from({ length: 50 }, (_, i) => `branch-${String(i + 1).padStart(2, '0')}.csv`);
+    await drop(page, ...names.map((name, i) => [name, csv(1000 + i)]));
+    await page.getByRole('button', { name: 'Send 50 files' }).waitFor();
+    await page.evaluate(() => {
+      window.most = 0;
+      new MutationObserver(() => { window.most = Math.max(window.most, document.querySelectorAll('[data-phase="sending"]').length); })
+        .observe(document.body, { subtree: true, childList: true, attributes: true });
+    });
+    await sendButton(page).click();
+    await page.waitForFunction(() => document.querySelectorAll('[data-phase="stored"]').length === 50);
+    const most = await page.evaluate(() => window.most);
+    assert.ok(most > 1 && most <= 4, `${most} at once`);
+    await shot(page, 'fifty');
+    await accessible(page, 'fifty files');
+    await page.waitForFunction(async () => (await (await fetch('/api/jobs/?limit=200&state=JOB_COMPLETE')).json()).jobs.length === 50);
+    const rows = Object.fromEntries((await jobs()).map(j => [j.filename, j.rows_accepted]));
+    assert.deepEqual(rows, Object.fromEntries(names.map((name, i) => [name, 1000 + i])));
+  },
+
+  // What is no table is refused with words, and nothing is sent.
+  async wrong(page) {
+    await page.goto(url);
+    await drop(page, ['book.xlsx', 'PK\u0003\u0004rest of a workbook']);
+    await page.getByText('This is an Excel workbook').waitFor();
+    assert.equal(await sendButton(page).count(), 0);
+    await shot(page, 'wrong');
+    await accessible(page, 'wrong file');
+    await page.getByRole('button', { name: 'Remove book.xlsx' }).click();
+    // A column that nothing gives away, and days that could be months: both are said by hand.
+    await drop(page, ['odd.csv', 'who;when;how much\n' + Array.from({ length: 60 }, (_, i) => `A${i % 3};0${1 + i % 9}/0${1 + i % 7}/2024;1.234,5${i % 10}`).join('\n') + '\n']);
+    await page.getByText('Please say').waitFor();
+    await page.getByLabel('Column 1 who is').selectOption('account_id');
+    await page.getByLabel('Column 3 how much is').selectOption('amount');
+    await page.getByLabel('Dates').selectOption('DD/MM/YYYY');
+    await page.getByLabel('Decimals').selectOption(',');
+    await page.getByLabel('Thousands').selectOption('.');
+    await page.getByText('Understood').waitFor();
+    await shot(page, 'corrected');
+    await sendButton(page).click();
+    await done(page);
+    return { rows: 60 };
+  },
+};

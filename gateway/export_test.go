@@ -1,0 +1,19 @@
+package gateway
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Routes lists every route as "METHOD path", in the form of openapi.yaml.
+func Routes() (routes []string) {
+	g := &Gateway{sessions: newSessions("", "")}
+	for _, r := range g.router(&files{gateway: g}).Routes() {
+		path := regexp.MustCompile(`:(\w+)`).ReplaceAllString(r.Path, "{$1}")
+		if strings.HasPrefix(path, "/api/") || path == filesPath {
+			path += "/"
+		}
+		routes = append(routes, r.Method+" "+path)
+	}
+	return routes
+}
