@@ -15,14 +15,14 @@ import (
 	"sluice/internal/upload"
 )
 
-// open lists the routes that anyone may read: the page, which asks for the
-// key itself, and what a load balancer probes. A session is looked up and ended
+// open lists the routes that ask for no key: the page, which asks for it itself,
+// what a load balancer probes, and the hook, which has a secret of its own. A session is looked up and ended
 // by who has one, and begun with the key.
 func open(route, method string) bool {
 	switch route {
 	case sessionPath:
 		return method != http.MethodPost
-	case "/", "/docs", "/app.js", "/docs.js", "/style.css", "/openapi.yaml", "/healthz", "/readyz":
+	case "/", "/docs", "/app.js", "/docs.js", "/style.css", "/openapi.yaml", "/healthz", "/readyz", hookPath:
 		return true
 	}
 	return false

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sluice/internal/blob"
+	"sluice/internal/drop"
 	"sluice/internal/job"
 	"sluice/internal/upload"
 )
@@ -56,6 +57,13 @@ type Config struct {
 	// /files and /api with a key or token of their own (CORS). Each is compared
 	// whole; none by default.
 	Origins []string
+	// Drops is the door of S3. Nil: it is closed.
+	Drops *drop.Store
+	// HookSecret is asked of who sends bucket events, instead of an API key. Empty:
+	// none are taken.
+	HookSecret string
+	// WatchAreas is where tenants may add watches. None: they may nowhere.
+	WatchAreas []drop.Area
 	// MaxUploadBytes is the largest upload taken; 0 means no limit.
 	MaxUploadBytes int64
 	// Heartbeat is how often an event stream says that it is there, and looks

@@ -24,6 +24,7 @@ import (
 	"sluice/internal/aggregate"
 	"sluice/internal/blob"
 	"sluice/internal/devstack/devtest"
+	"sluice/internal/drop"
 	"sluice/internal/job"
 	"sluice/internal/upload"
 )
@@ -62,11 +63,15 @@ func startOn(t testing.TB, pool *pgxpool.Pool, bucket *blob.Bucket, edit ...func
 	if err != nil {
 		t.Fatal(err)
 	}
+	drops, err := drop.New(drop.Config{Pool: s.pool, Jobs: s.jobs, Bucket: s.bucket, Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
 	hub := job.NewHub(s.pool, log)
 	hub.Also(upload.Channel, uploads.Heard)
 	registry := prometheus.NewRegistry()
 	cfg := gateway.Config{
-		Jobs: s.jobs, Hub: hub, Uploads: uploads, Bucket: s.bucket, Pinger: s.pool, Logger: log, Registerer: registry, Gatherer: registry,
+		Jobs: s.jobs, Hub: hub, Uploads: uploads, Bucket: s.bucket, Pinger: s.pool, Drops: drops, Logger: log, Registerer: registry, Gatherer: registry,
 		Migrated: func(context.Context) error { return nil }, Version: "1.2.3",
 	}
 	for _, e := range edit {

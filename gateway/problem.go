@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/tus/tusd/v2/pkg/handler"
 
+	"sluice/internal/drop"
 	"sluice/internal/job"
 )
 
@@ -75,6 +76,10 @@ func problemOf(err error) *problem {
 		return newProblem(http.StatusNotFound, "There is no such job.")
 	case errors.Is(err, job.ErrWebhook):
 		return newProblem(http.StatusNotFound, "There is no such webhook, or no such delivery of it, or it is disabled.")
+	case errors.Is(err, drop.ErrNotFound):
+		return newProblem(http.StatusNotFound, "There is no such watch.")
+	case errors.Is(err, drop.ErrOverlap):
+		return newProblem(http.StatusConflict, "Another watch has keys in common with this one, or one would move objects into the other.").typed("watch_overlaps")
 	case errors.As(err, &he):
 		return routeProblem(he.Code)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -32,6 +32,7 @@ func (g *Gateway) router(f *files) *echo.Echo {
 	get(e, "/api/jobs/:id/rejects", g.rejects)
 	g.mountControl(e)
 	g.mountWebhooks(e)
+	g.mountDrops(e)
 	get(e, "/healthz", g.health)
 	get(e, "/readyz", g.ready)
 	get(e, "/metrics", echo.WrapHandler(promhttp.HandlerFor(g.cfg.Gatherer, promhttp.HandlerOpts{})))

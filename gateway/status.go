@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"sluice/internal/drop"
 	"sluice/internal/job"
 )
 
@@ -30,7 +31,7 @@ type statusJSON struct {
 	Error       *string      `json:"error"`
 	ErrorCode   *string      `json:"error_code"`
 	CanRetry    bool         `json:"can_retry"`
-	// Of what comes with later doors: no job has it yet.
+	// The oldest job with the same content; null while that is not known, and for the oldest.
 	DuplicateOf *string `json:"duplicate_of"`
 
 	OffersURL     string `json:"offers_url"`
@@ -96,6 +97,9 @@ func (g *Gateway) statusOf(j job.Job) statusJSON {
 		Remaining: remaining(j), CanRetry: j.CanRetry,
 		OffersURL: base + "/offers/", AggregatesURL: base + "/aggregates/", RejectsURL: base + "/rejects/", EventsURL: base + "/events/",
 	}
+	if j.DuplicateOf != "" {
+		s.DuplicateOf = &j.DuplicateOf
+	}
 	if j.Error != nil {
 		s.Error, s.ErrorCode = &j.Error.Message, &j.Error.Code
 	}
@@ -107,6 +111,8 @@ func message(j job.Job) string {
 	switch {
 	case j.Error != nil:
 		return j.Error.Message
+	case j.State == job.Open && j.Channel == drop.Channel:
+		return "The object waits until the one before it, by name, is done."
 	case j.State == job.Open:
 		return "The file is arriving."
 	case j.State == job.UploadComplete && j.WaitReason != "":

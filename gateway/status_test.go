@@ -107,10 +107,11 @@ func TestStatusOfEachState(t *testing.T) {
 		}
 	}
 
-	id = s.completed(outcome{})
+	first := id
+	id = s.completed(outcome{}) // of the same size and CRC-64
 	got = s.status(id)
 	want = wantStatus(id, map[string]any{
-		"state": "JOB_COMPLETE", "status": "completed", "message": "The offers can be read.",
+		"state": "JOB_COMPLETE", "status": "completed", "message": "The offers can be read.", "duplicate_of": first,
 		"rows_accepted": json.Number("12"), "rows_rejected": json.Number("3"), "progress": progress(1000, 1000, 1000, 15, 15, "100"),
 		"completed_at": got["completed_at"],
 	})

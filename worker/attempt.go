@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"runtime/debug"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/blob"
+	"sluice/internal/drop"
 	"sluice/internal/job"
 	"sluice/internal/pipeline"
 )
@@ -39,10 +41,10 @@ func (a *attempt) run(ctx context.Context) (err error) {
 	}()
 	settings, err := pipeline.ParseSettings(a.job.CreditConfig, a.job.AggregateConfig, a.job.ParseConfig)
 	if err != nil {
-		return blame(err)
+		return a.blame(err)
 	}
 	if err := a.read(ctx, settings); err != nil {
-		return blame(err)
+		return a.blame(err)
 	}
 	return a.persist(ctx, settings)
 }
@@ -60,15 +62,10 @@ func (a *attempt) release(ctx context.Context) {
 // read runs the pipeline over the job's objects and leaves the result's
 // objects in S3, where nobody sees them yet.
 func (a *attempt) read(ctx context.Context, settings pipeline.Settings) error {
-	source, err := a.cfg.Jobs.Source(ctx, a.job.ID)
+	in, err := a.open(ctx)
 	if err != nil {
 		return err
 	}
-	objects := make([]blob.Object, len(source))
-	for i, o := range source {
-		objects[i] = blob.Object(o)
-	}
-	in := a.cfg.Bucket.Open(ctx, objects...)
 	defer in.Close()
 	aggregates := a.cfg.Bucket.Create(ctx, a.objects+"aggregates.parquet")
 	defer aggregates.Abort()
@@ -78,7 +75,7 @@ func (a *attempt) read(ctx context.Context, settings pipeline.Settings) error {
 	var failure *pipeline.Failure
 	a.result, err = pipeline.Run(ctx, pipeline.Input{
 		Source: in, Settings: settings, ReferenceDay: a.job.ReferenceDay,
-		Stored: &pipeline.Stored{SizeBytes: a.job.SizeBytes, CRC64: a.job.CRC64}, SHA256: a.job.SHA256,
+		Stored: a.stored(), SHA256: a.job.SHA256,
 		MemoryBytes: a.cfg.JobMemoryBytes, TempDir: a.cfg.TempDir,
 	}, pipeline.Sinks{Aggregates: aggregates, Rejects: rejects, Progress: a.keeper.report})
 	if err != nil && !errors.As(err, &failure) {
@@ -94,6 +91,39 @@ func (a *attempt) read(ctx context.Context, settings pipeline.Settings) error {
 	}
 	a.aggregates, err = closed(aggregates)
 	return err
+}
+
+// open returns the file: the parts of its upload, or the object that was dropped,
+// where it lies.
+func (a *attempt) open(ctx context.Context) (io.ReadCloser, error) {
+	if a.job.Channel == drop.Channel {
+		if a.cfg.Drops == nil {
+			return nil, errors.New("open dropped object: Config.Drops is missing")
+		}
+		bucket, object, err := a.cfg.Drops.Source(ctx, a.job.Tenant, a.job.ID)
+		if err != nil {
+			return nil, err
+		}
+		return bucket.Open(ctx, object), nil
+	}
+	source, err := a.cfg.Jobs.Source(ctx, a.job.ID)
+	if err != nil {
+		return nil, err
+	}
+	objects := make([]blob.Object, len(source))
+	for i, o := range source {
+		objects[i] = blob.Object(o)
+	}
+	return a.cfg.Bucket.Open(ctx, objects...), nil
+}
+
+// stored is what is known of the bytes; nil of those that nobody has read yet, which
+// are pinned by their version and size alone.
+func (a *attempt) stored() *pipeline.Stored {
+	if !a.job.Digested {
+		return nil
+	}
+	return &pipeline.Stored{SizeBytes: a.job.SizeBytes, CRC64: a.job.CRC64}
 }
 
 // closed closes an object's writer and returns what it wrote.

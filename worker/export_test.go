@@ -9,6 +9,8 @@ func Timeouts() map[string]time.Duration {
 		"ingest":  (&ingest{}).Timeout(nil),
 		"sweep":   (&sweep{}).Timeout(nil),
 		"compose": (&compose{}).Timeout(nil),
+		"deliver": (&deliver{}).Timeout(nil),
+		"watch":   (&watch{}).Timeout(nil),
 	}
 }
 

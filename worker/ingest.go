@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"sluice/internal/blob"
+	"sluice/internal/drop"
 	"sluice/internal/job"
 	"sluice/internal/pipeline"
 )
@@ -79,8 +80,8 @@ func (w *ingest) Work(ctx context.Context, rj *river.Job[job.IngestArgs]) error 
 		cfg: w.cfg, lease: lease, job: j, began: time.Now(),
 		objects: fmt.Sprintf("%s%d/", job.ResultPrefix(j.Tenant, j.ID), lease.Fence),
 	}
-	held, drop := context.WithCancelCause(ctx)
-	a.keeper = keepLease(held, drop, w.cfg, lease)
+	held, cancel := context.WithCancelCause(ctx)
+	a.keeper = keepLease(held, cancel, w.cfg, lease)
 	w.running.add(a.keeper)
 	err = w.try(held, a, rj.Args.Alone)
 	w.running.remove(a.keeper)
@@ -90,8 +91,21 @@ func (w *ingest) Work(ctx context.Context, rj *river.Job[job.IngestArgs]) error 
 	if cause := context.Cause(held); err != nil && errors.Is(cause, job.ErrLostLease) {
 		err = cause
 	}
-	drop(nil)
-	return w.settle(ctx, a, err)
+	cancel(nil)
+	settled := w.settle(ctx, a, err)
+	w.leave(ctx, a)
+	return settled
+}
+
+// leave tells the door of the file that it was dealt with. If it cannot be told, or
+// the worker dies before, it finds out by itself.
+func (w *ingest) leave(ctx context.Context, a *attempt) {
+	if w.cfg.Drops == nil || a.job.Channel != drop.Channel {
+		return
+	}
+	if err := w.cfg.Drops.Ended(ctx, a.job.ID); err != nil && ctx.Err() == nil {
+		w.cfg.Logger.WarnContext(ctx, "object left to the next round", slog.String("job_id", a.job.ID), slog.Any("err", err))
+	}
 }
 
 // try runs the attempt, alone in this process where it must be.
@@ -147,9 +161,14 @@ func backoff(attempts int) time.Duration {
 
 // blame makes the errors of the layers below that are the file's, or its
 // storage's, a Failure.
-func blame(err error) error {
+func (a *attempt) blame(err error) error {
 	setting := (*pipeline.SettingError)(nil)
+	dropped := a.job.Channel == drop.Channel
 	switch {
+	case errors.Is(err, blob.ErrChanged) && dropped:
+		return &pipeline.Failure{Code: codeSourceChanged, Message: "the object was replaced before it was read to its end; what replaced it has a job of its own"}
+	case errors.Is(err, blob.ErrNotFound) && dropped:
+		return &pipeline.Failure{Code: codeSourceChanged, Message: "the object was deleted from its bucket before it was read to its end"}
 	case errors.Is(err, blob.ErrChanged):
 		return &pipeline.Failure{Code: codeSourceChanged, Message: "a stored object was changed while it was read; send the file again"}
 	case errors.Is(err, blob.ErrNotFound):

@@ -12,6 +12,7 @@ import (
 func (a *attempt) summary(s pipeline.Settings) job.Result {
 	r, digest := a.result, s.Credit.SHA256()
 	out := job.Result{
+		SourceCRC64: r.Source.CRC64, SourceRead: r.Source.SizeBytes == a.job.SizeBytes,
 		Engine: credit.Engine, ModelVersion: s.Credit.ModelVersion(),
 		ConfigUsed: string(s.Credit.JSON()), ConfigSHA256: digest[:],
 		AsOfDay: job.NoDay, CurrencyExponent: s.Credit.Exponent(), GroupBy: groupBy(s.Aggregate.GroupBy),

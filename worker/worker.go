@@ -22,6 +22,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"sluice/internal/blob"
+	"sluice/internal/drop"
 	"sluice/internal/job"
 	"sluice/internal/webhook"
 )
@@ -56,6 +57,8 @@ type Config struct {
 	Jobs    *job.Store
 	Bucket  *blob.Bucket
 	Sweeper Sweeper
+	// Drops are the objects that partners write under watched prefixes. Nil: no worker of this kind.
+	Drops *drop.Store
 	// Composer makes the parts of processed files one object each. Nil: they stay in parts.
 	Composer Composer
 	// Sender tells webhooks. Nil: one that reaches public addresses only.
@@ -121,16 +124,23 @@ func (w *Worker) riverConfig() *river.Config {
 	river.AddWorker(kinds, &sweep{cfg: w.cfg, log: w.log, metrics: w.metrics})
 	river.AddWorker(kinds, &deliver{jobs: w.cfg.Jobs, sender: w.cfg.Sender, log: w.log, metrics: w.metrics})
 	river.AddWorker(kinds, &compose{composer: w.cfg.Composer, log: w.log})
+	river.AddWorker(kinds, &watch{drops: w.cfg.Drops})
 	periodic := []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(w.cfg.SweepEvery),
 		func() (river.JobArgs, *river.InsertOpts) { return sweepArgs{}, sweepOnce(w.cfg.SweepEvery) }, nil)}
 	if w.cfg.Composer != nil {
 		periodic = append(periodic, composePeriodically(w.cfg.SweepEvery))
 	}
+	if w.cfg.Drops != nil {
+		periodic = append(periodic, watchPeriodically(w.cfg.Drops.Interval()))
+	}
 	return &river.Config{
-		ID:                   w.cfg.ID,
-		Logger:               w.log,
-		Workers:              kinds,
-		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: w.cfg.Concurrency}, composeQueue: {MaxWorkers: 1}, job.DeliverQueue: {MaxWorkers: deliverAtOnce}},
+		ID:      w.cfg.ID,
+		Logger:  w.log,
+		Workers: kinds,
+		Queues: map[string]river.QueueConfig{
+			river.QueueDefault: {MaxWorkers: w.cfg.Concurrency}, composeQueue: {MaxWorkers: 1},
+			job.DeliverQueue: {MaxWorkers: deliverAtOnce}, drop.Queue: {MaxWorkers: 1},
+		},
 		JobTimeout:           ingestTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		FetchCooldown:        fetchCooldown,

@@ -16,6 +16,7 @@ const (
 	devtestPkg  = "sluice/internal/devstack/devtest"
 	jobDBPkg    = "sluice/internal/job/db"
 	uploadDBPkg = "sluice/internal/upload/db"
+	dropDBPkg   = "sluice/internal/drop/db"
 	echoPkg     = "github.com/labstack/echo/v4"
 	tusPkg      = "github.com/tus/tusd/v2/pkg/handler"
 	s3Pkg       = "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -38,11 +39,12 @@ var forbidden = map[string][]string{
 	"internal/job":       {"sluice/internal/blob", "sluice/internal/upload", "sluice/internal/pipeline", "sluice/parser", s3Pkg, echoPkg, tusPkg, devtestPkg},
 	"internal/job/db":    {"sluice/internal/blob", s3Pkg},
 	"internal/upload":    {"sluice/internal/pipeline", "sluice/internal/devstack", jobDBPkg, echoPkg, devtestPkg},
+	"internal/drop":      {"sluice/internal/pipeline", "sluice/internal/upload", jobDBPkg, echoPkg, tusPkg, devtestPkg},
 	"internal/pipeline":  {"sluice/internal/job", "sluice/internal/upload", riverPkg, pgxPkg, sqlPkg, "net/http", devtestPkg},
 	"internal/devstack":  {"sluice/internal/job", "sluice/internal/upload", "sluice/internal/pipeline"},
 	"internal/client":    {"sluice/internal/job", "sluice/internal/upload", "sluice/internal/money"},
-	"gateway":            {"sluice/worker", "sluice/parser", "sluice/internal/rollup", "sluice/internal/client", jobDBPkg, uploadDBPkg, pgxPkg, sqlPkg, riverPkg, devstackPkg, devtestPkg},
-	"worker":             {"sluice/gateway", "sluice/internal/client", jobDBPkg, uploadDBPkg, echoPkg, tusPkg, devstackPkg, devtestPkg},
+	"gateway":            {"sluice/worker", "sluice/parser", "sluice/internal/rollup", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, pgxPkg, sqlPkg, riverPkg, devstackPkg, devtestPkg},
+	"worker":             {"sluice/gateway", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, echoPkg, tusPkg, devstackPkg, devtestPkg},
 	"cmd/sluice":         {devstackPkg, devtestPkg, jobDBPkg},
 	"cmd/sluicedev":      {"sluice/gateway", "sluice/worker", "sluice/internal/job", "sluice/internal/upload", "sluice/internal/pipeline"},
 }

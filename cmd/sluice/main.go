@@ -30,6 +30,7 @@ type cli struct {
 	Work    workCmd    `cmd:"" help:"Run a worker: files become offers."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database to this version, or say how far it is."`
 	Upload  uploadCmd  `cmd:"" help:"Upload files, resumably, and follow their jobs to the end."`
+	Watch   watchCmd   `cmd:"" help:"Take in what partners write to S3 buckets: add, list or remove a watch."`
 	Check   checkCmd   `cmd:"" help:"Say what a file is understood to hold, and what would come of it; needs no server."`
 	Health  healthCmd  `cmd:"" help:"Exit 0 if the server is ready (for container health checks)."`
 	Version versionCmd `cmd:"" help:"Print the version."`

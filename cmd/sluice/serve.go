@@ -36,6 +36,7 @@ type serveCmd struct {
 	DrainDelay  time.Duration `name:"drain-delay" group:"HTTP" default:"250ms" env:"SLUICE_DRAIN_DELAY" help:"How long a gateway that is told to stop says so at /readyz before it takes no more: longer than a balancer asks."`
 	CORSOrigins []origin      `name:"cors-origins" group:"HTTP" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may call /files and /api, with a key or an upload token of their own."`
 	Work        bool          `group:"Worker" env:"SLUICE_WORK" help:"Run a worker in this process too."`
+	hookSettings
 	workerSettings
 	serverSettings
 }
@@ -69,6 +70,7 @@ func (c serveCmd) Run(ctx context.Context) error {
 	g, err := gateway.New(gateway.Config{
 		Jobs: st.jobs, Hub: hub, Uploads: st.uploads, Bucket: st.bucket, Migrated: st.migrated, Pinger: st.pool,
 		PublicURL: string(c.PublicURL), APIKey: c.APIKey, Origins: texts(c.CORSOrigins), MaxUploadBytes: int64(c.UploadMaxBytes),
+		Drops: st.drops, HookSecret: c.HookSecret, WatchAreas: c.areas(),
 		Logger: log, Registerer: st.registry, Gatherer: st.registry, Version: version(),
 	})
 	if err != nil {

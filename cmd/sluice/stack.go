@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"sluice/internal/blob"
+	"sluice/internal/drop"
 	"sluice/internal/job"
 	"sluice/internal/upload"
 	"sluice/migrations"
@@ -98,11 +99,12 @@ type serverSettings struct {
 	s3Settings
 	uploadSettings
 	fleetSettings
+	dropSettings
 	logSettings
 }
 
 func (s serverSettings) check() error {
-	return errors.Join(s.databaseSettings.check(), s.s3Settings.check(), s.uploadSettings.check(), s.fleetSettings.check())
+	return errors.Join(s.databaseSettings.check(), s.s3Settings.check(), s.uploadSettings.check(), s.fleetSettings.check(), s.dropSettings.check())
 }
 
 // stack is what the gateway and the worker stand on.
@@ -113,6 +115,7 @@ type stack struct {
 	bucket   *blob.Bucket
 	jobs     *job.Store
 	uploads  *upload.Store
+	drops    *drop.Store
 }
 
 // open connects to the servers and asks each of them once, so that a setting
@@ -146,6 +149,9 @@ func (s serverSettings) open(ctx context.Context, log *slog.Logger) (_ *stack, e
 		Logger: log, Registerer: st.registry,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err = s.openDrops(st); err != nil {
 		return nil, err
 	}
 	return st, nil

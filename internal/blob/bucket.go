@@ -65,6 +65,12 @@ func New(ctx context.Context, cfg Config) (*Bucket, error) {
 // Name returns the bucket's name.
 func (b *Bucket) Name() string { return b.name }
 
+// Other returns another bucket of the same server, reached with the same credentials. Who may name it is the caller's
+// to check.
+func (b *Bucket) Other(name string) *Bucket {
+	return &Bucket{client: b.client, name: name, region: b.region}
+}
+
 // Ensure creates the bucket if it is missing. It is for development: in production the bucket is the operator's.
 func (b *Bucket) Ensure(ctx context.Context) error {
 	in := &s3.CreateBucketInput{Bucket: &b.name}

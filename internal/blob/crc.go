@@ -55,14 +55,14 @@ func encodeCRC64(crc uint64) *string {
 	return &text
 }
 
-// decodeCRC64 returns 0 and false for a checksum that is absent or not of a whole object.
-func decodeCRC64(text *string) (crc uint64, ok bool) {
+// decodeCRC64 returns 0 for a checksum that is absent or not of a whole object.
+func decodeCRC64(text *string) uint64 {
 	if text == nil {
-		return 0, false
+		return 0
 	}
 	raw, err := base64.StdEncoding.DecodeString(*text)
 	if err != nil || len(raw) != 8 {
-		return 0, false
+		return 0
 	}
-	return binary.BigEndian.Uint64(raw), true
+	return binary.BigEndian.Uint64(raw)
 }

@@ -16,6 +16,9 @@ import (
 // Object names one version of one object.
 type Object struct {
 	Key string
+	// VersionID is S3's; empty where the bucket keeps no versions, and for what this package wrote. Where it is set,
+	// reads are pinned to it, too.
+	VersionID string
 	// ETag is S3's, quotes included. Reads are pinned to it.
 	ETag string
 	// SizeBytes is the object's length.
@@ -30,6 +33,8 @@ var (
 	ErrChanged = errors.New("object changed")
 	// ErrNotFound reports that there is no object of that key.
 	ErrNotFound = errors.New("object not found")
+	// ErrDenied reports that the credentials do not allow the request.
+	ErrDenied = errors.New("not allowed")
 )
 
 // Put writes an object in one request. S3 computes the CRC-64/NVME again and refuses a body that differs. A request
@@ -51,14 +56,10 @@ func (b *Bucket) PutSegments(ctx context.Context, key string, crc uint64, body .
 	return Object{Key: key, ETag: aws.ToString(out.ETag), SizeBytes: s.size, CRC64: crc}, nil
 }
 
-// Stat returns the current version of an object, or ErrNotFound.
+// Stat is Look at the current version of an object.
 func (b *Bucket) Stat(ctx context.Context, key string) (Object, error) {
-	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
-	if err != nil {
-		return Object{}, fmt.Errorf("head object %s: %w", key, sentinel(err))
-	}
-	crc, _ := decodeCRC64(out.ChecksumCRC64NVME)
-	return Object{Key: key, ETag: aws.ToString(out.ETag), SizeBytes: aws.ToInt64(out.ContentLength), CRC64: crc}, nil
+	found, err := b.Look(ctx, key, "")
+	return found.Object, err
 }
 
 // deleteBatch is S3's limit for one DeleteObjects request.
@@ -117,17 +118,19 @@ func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[Object, erro
 	}
 }
 
-// sentinel adds ErrNotFound or ErrChanged to an error of S3's that means it.
+// sentinel adds ErrNotFound, ErrChanged or ErrDenied to an error of S3's that means it.
 func sentinel(err error) error {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return err
 	}
 	switch api.ErrorCode() {
-	case "NoSuchKey", "NoSuchUpload", "NotFound": // HEAD has no body, so no code but the status's
+	case "NoSuchKey", "NoSuchUpload", "NoSuchVersion", "NoSuchBucket", "NotFound": // HEAD has no body, so no code but the status's
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	case "PreconditionFailed":
 		return fmt.Errorf("%w: %w", ErrChanged, err)
+	case "AccessDenied", "Forbidden":
+		return fmt.Errorf("%w: %w", ErrDenied, err)
 	}
 	return err
 }

@@ -145,7 +145,7 @@ func (s *stream) pause(cause error) error {
 
 // get requests the bytes of a span.
 func (b *Bucket) get(ctx context.Context, o span) (io.ReadCloser, error) {
-	in := &s3.GetObjectInput{Bucket: &b.name, Key: &o.Key, IfMatch: &o.ETag}
+	in := &s3.GetObjectInput{Bucket: &b.name, Key: &o.Key, IfMatch: &o.ETag, VersionId: given(o.VersionID)}
 	if o.at != 0 || o.end != o.SizeBytes {
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-%d", o.at, o.end-1))
 	}

@@ -92,12 +92,15 @@ func startS3(ctx context.Context, cfg S3Config, serve func(context.Context, stri
 }
 
 // newBackend keeps metadata in extended attributes, or beside the objects where
-// the file system has none.
-func newBackend(objects, sidecar string) (*posix.Posix, error) {
-	if err := os.MkdirAll(objects, 0o700); err != nil {
-		return nil, err
+// the file system has none. Buckets that are told to keep versions have them in a
+// folder of their own.
+func newBackend(objects, versions, sidecar string) (*posix.Posix, error) {
+	for _, dir := range []string{objects, versions} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
 	}
-	opts := posix.PosixOpts{ValidateBucketNames: true, CopyObjectThreshold: s3Copy}
+	opts := posix.PosixOpts{ValidateBucketNames: true, CopyObjectThreshold: s3Copy, VersioningDir: versions}
 	if err := (meta.XattrMeta{}).Test(objects); err == nil {
 		return posix.New(objects, meta.XattrMeta{}, opts)
 	}
@@ -133,7 +136,7 @@ func serveS3(ctx context.Context, dir string, cfg S3Config) (_ *S3, err error) {
 	if err != nil {
 		return nil, err
 	}
-	backend, err := newBackend(s.Objects, filepath.Join(dir, "metadata"))
+	backend, err := newBackend(s.Objects, filepath.Join(dir, "versions"), filepath.Join(dir, "metadata"))
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func jobOf(r db.ListJobsRow) Job {
 			SHA256: r.Job.Sha256,
 		},
 		State: State(r.Job.State), Stage: Stage(deref(r.Job.Stage)), Version: r.Job.Version,
-		SizeBytes: deref(r.Job.SizeBytes), CRC64: uint64(deref(r.Job.Crc64)), ReferenceDay: dayOf(r.Job.ReferenceDate),
+		SizeBytes: deref(r.Job.SizeBytes), CRC64: uint64(deref(r.Job.Crc64)), Digested: r.Job.Crc64 != nil, DuplicateOf: r.DuplicateOf, ReferenceDay: dayOf(r.Job.ReferenceDate),
 		ProcessedBytes: r.Job.ProcessedBytes, RowsAccepted: r.Job.RowsAccepted, RowsRejected: r.Job.RowsRejected,
 		Fence: r.Job.Fence, Worker: r.Job.Worker, Attempts: int(r.Job.Attempts), LeaseExpiresAt: utc(r.Job.LeaseExpiresAt),
 		WaitReason: r.Job.WaitReason, WaitUntil: utc(r.Job.WaitUntil), Deaths: int(r.Job.Deaths),

@@ -36,6 +36,13 @@ type Job struct {
 	SizeBytes    int64
 	CRC64        uint64 // CRC-64/NVME
 	ReferenceDay int32  // the UTC day on which the last byte came: the model's clock
+	// Digested says that CRC64 is known: what was received here always is, an object
+	// that is read in place not before it was read to its end.
+	Digested bool
+	// DuplicateOf is the oldest other job of the tenant's with the same size and
+	// CRC-64, "" when there is none that is older than this one. Nothing follows from
+	// it: a file that comes twice is processed twice.
+	DuplicateOf string
 
 	// Of the attempt that runs or was the last: source bytes read, records.
 	ProcessedBytes, RowsAccepted, RowsRejected int64
@@ -65,13 +72,20 @@ type Job struct {
 
 // Object is one S3 object pinned to its contents.
 type Object struct {
-	Key, ETag string // "" and "": there is no such object
+	Key       string // "": there is no such object
+	VersionID string // "" where the bucket keeps no versions
+	ETag      string
 	SizeBytes int64
-	CRC64     uint64 // CRC-64/NVME of the object
+	CRC64     uint64 // CRC-64/NVME of the object; 0 where it was not written here
 }
 
 // Result sums up a finished job. Its offers are rows of their own.
 type Result struct {
+	// SourceCRC64 is the CRC-64/NVME of the bytes that were read, of SourceRead when
+	// that was all of them. It is the job's, not the result's: it is not read back.
+	SourceCRC64 uint64
+	SourceRead  bool
+
 	Engine           string // of the formulas: "cashflow-1"
 	ModelVersion     string // the label from the configuration
 	ConfigUsed       string // the effective configuration, JSON with every key

@@ -88,6 +88,7 @@ func (s *Store) Progress(ctx context.Context, l *Lease, p Progress) error {
 func (s *Store) CompleteTx(ctx context.Context, tx pgx.Tx, l *Lease, r Result) error {
 	_, err := s.step(ctx, tx, change{id: l.JobID, to: JobComplete, held: l, edit: func(j *row) {
 		j.count(r)
+		j.digest(r)
 		j.ProcessedBytes = *j.SizeBytes
 	}})
 	if err != nil {
@@ -105,6 +106,7 @@ func (s *Store) Fail(ctx context.Context, l *Lease, e Error, canRetry bool, r *R
 			j.fail(e, canRetry)
 			if r != nil {
 				j.count(*r)
+				j.digest(*r)
 			}
 		}})
 		if err != nil || r == nil {

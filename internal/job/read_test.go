@@ -152,3 +152,52 @@ func (f fixture) list(filter job.Filter) (ids []string) {
 	}
 	return ids
 }
+
+// The oldest job with the same content is named by the later ones, of its own
+// tenant and no other.
+func TestDuplicates(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	add := func(tenant string, size int64, crc uint64) string {
+		id := job.NewID()
+		f.tx(func(tx pgx.Tx) error {
+			if err := f.CreateTx(f.ctx(), tx, job.Draft{ID: id, Tenant: tenant, Channel: "tus"}); err != nil {
+				return err
+			}
+			return f.EnqueueTx(f.ctx(), tx, id, size, crc)
+		})
+		return id
+	}
+	first, theirs := add(tenant, 10, 7), add("rival", 10, 8)
+	unread := job.NewID()
+	f.tx(func(tx pgx.Tx) error {
+		if err := f.CreateTx(f.ctx(), tx, job.Draft{ID: unread, Tenant: tenant, Channel: "s3"}); err != nil {
+			return err
+		}
+		return f.EnqueueUnreadTx(f.ctx(), tx, unread, 10)
+	})
+	for _, c := range []struct{ tenant, id, want string }{
+		{tenant, first, ""},
+		{tenant, add(tenant, 10, 7), first},
+		{tenant, add(tenant, 10, 7), first},
+		{tenant, add(tenant, 11, 7), ""},
+		{tenant, add(tenant, 10, 8), ""},
+		{"rival", theirs, ""},
+		{"rival", add("rival", 10, 8), theirs},
+		{tenant, unread, ""},
+	} {
+		j, err := f.Get(f.ctx(), c.tenant, c.id)
+		f.must(err)
+		if j.DuplicateOf != c.want {
+			t.Errorf("%s of %s is a duplicate of %q, want %q", c.id, c.tenant, j.DuplicateOf, c.want)
+		}
+	}
+	list, err := f.List(f.ctx(), tenant, job.Filter{})
+	f.must(err)
+	if n := len(list); n != 6 || list[n-1].ID != first || list[n-2].DuplicateOf != "" && list[n-2].DuplicateOf != first {
+		t.Errorf("the list is %+v", list)
+	}
+	if j, err := f.Get(f.ctx(), tenant, unread); err != nil || j.Digested || j.SizeBytes != 10 {
+		t.Errorf("what nobody has read is %+v, %v", j, err)
+	}
+}

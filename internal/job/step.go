@@ -117,6 +117,13 @@ func (j *row) count(r Result) {
 	j.RowsAccepted, j.RowsRejected = r.TransactionsProcessed, r.RowsRejected
 }
 
+// digest takes over the checksum of what was read, where none is known.
+func (j *row) digest(r Result) {
+	if bits := int64(r.SourceCRC64); r.SourceRead && j.Crc64 == nil {
+		j.Crc64 = &bits
+	}
+}
+
 func (j *row) saved() db.SaveJobParams {
 	return db.SaveJobParams{
 		ID:             j.ID,

@@ -118,6 +118,15 @@ func (s *Store) EnqueueTx(ctx context.Context, tx pgx.Tx, id string, sizeBytes i
 	return err
 }
 
+// EnqueueUnreadTx is EnqueueTx of a file that is read in place and whose checksum
+// nobody knows yet: the worker that reads it to its end records it.
+func (s *Store) EnqueueUnreadTx(ctx context.Context, tx pgx.Tx, id string, sizeBytes int64) error {
+	_, err := s.step(ctx, tx, change{id: id, from: Open, to: UploadComplete, edit: func(j *row) {
+		j.SizeBytes, j.ReferenceDate = &sizeBytes, dateOf(j.Clock)
+	}})
+	return err
+}
+
 // AbortTx brings a job to Aborted from any state that may step there, and gives
 // detail, a sentence for the user, as its error. Who may do so only to an open
 // upload checks that in the same transaction. A worker that holds the job has

@@ -57,7 +57,7 @@ func TestLife(t *testing.T) {
 	f.exec(`UPDATE uploads SET offset_bytes = 1234, state = 'complete' WHERE id = $1`, want.ID)
 	f.tx(func(tx pgx.Tx) error { return f.EnqueueTx(t.Context(), tx, want.ID, 1234, 1<<64-1) })
 	want.State, want.Version, want.Fence = job.UploadComplete, 2, 1
-	want.BytesReceived, want.SizeBytes, want.CRC64 = 1234, 1234, 1<<64-1
+	want.BytesReceived, want.SizeBytes, want.CRC64, want.Digested = 1234, 1234, 1<<64-1, true
 	check()
 
 	l := f.claim(want.ID)

@@ -11,7 +11,11 @@ import (
 )
 
 const getJob = `-- name: GetJob :one
-SELECT jobs.id, jobs.tenant, jobs.channel, jobs.filename, jobs.state, jobs.stage, jobs.version, jobs.credit_model_config, jobs.aggregate_config, jobs.parse_config, jobs.sha256, jobs.size_bytes, jobs.crc64, jobs.reference_date, jobs.fence, jobs.river_job_id, jobs.lease_expires_at, jobs.worker, jobs.attempts, jobs.processed_bytes, jobs.rows_accepted, jobs.rows_rejected, jobs.error_code, jobs.error_message, jobs.can_retry, jobs.created_at, jobs.updated_at, jobs.started_at, jobs.completed_at, jobs.alone, jobs.solitary, jobs.deaths, jobs.wait_reason, jobs.wait_until, uploads.offset_bytes, uploads.size_bytes AS total_bytes
+SELECT jobs.id, jobs.tenant, jobs.channel, jobs.filename, jobs.state, jobs.stage, jobs.version, jobs.credit_model_config, jobs.aggregate_config, jobs.parse_config, jobs.sha256, jobs.size_bytes, jobs.crc64, jobs.reference_date, jobs.fence, jobs.river_job_id, jobs.lease_expires_at, jobs.worker, jobs.attempts, jobs.processed_bytes, jobs.rows_accepted, jobs.rows_rejected, jobs.error_code, jobs.error_message, jobs.can_retry, jobs.created_at, jobs.updated_at, jobs.started_at, jobs.completed_at, jobs.alone, jobs.solitary, jobs.deaths, jobs.wait_reason, jobs.wait_until, uploads.offset_bytes, uploads.size_bytes AS total_bytes,
+  COALESCE((
+    SELECT earlier.id FROM jobs AS earlier
+    WHERE earlier.tenant = jobs.tenant AND earlier.size_bytes = jobs.size_bytes AND earlier.crc64 = jobs.crc64 AND earlier.id < jobs.id
+    ORDER BY earlier.id LIMIT 1), '')::text AS duplicate_of
 FROM jobs LEFT JOIN uploads ON uploads.id = jobs.id
 WHERE jobs.tenant = $1 AND jobs.id = $2
 `
@@ -25,6 +29,7 @@ type GetJobRow struct {
 	Job         Job
 	OffsetBytes *int64
 	TotalBytes  *int64
+	DuplicateOf string
 }
 
 func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, error) {
@@ -67,12 +72,17 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 		&i.Job.WaitUntil,
 		&i.OffsetBytes,
 		&i.TotalBytes,
+		&i.DuplicateOf,
 	)
 	return i, err
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT jobs.id, jobs.tenant, jobs.channel, jobs.filename, jobs.state, jobs.stage, jobs.version, jobs.credit_model_config, jobs.aggregate_config, jobs.parse_config, jobs.sha256, jobs.size_bytes, jobs.crc64, jobs.reference_date, jobs.fence, jobs.river_job_id, jobs.lease_expires_at, jobs.worker, jobs.attempts, jobs.processed_bytes, jobs.rows_accepted, jobs.rows_rejected, jobs.error_code, jobs.error_message, jobs.can_retry, jobs.created_at, jobs.updated_at, jobs.started_at, jobs.completed_at, jobs.alone, jobs.solitary, jobs.deaths, jobs.wait_reason, jobs.wait_until, uploads.offset_bytes, uploads.size_bytes AS total_bytes
+SELECT jobs.id, jobs.tenant, jobs.channel, jobs.filename, jobs.state, jobs.stage, jobs.version, jobs.credit_model_config, jobs.aggregate_config, jobs.parse_config, jobs.sha256, jobs.size_bytes, jobs.crc64, jobs.reference_date, jobs.fence, jobs.river_job_id, jobs.lease_expires_at, jobs.worker, jobs.attempts, jobs.processed_bytes, jobs.rows_accepted, jobs.rows_rejected, jobs.error_code, jobs.error_message, jobs.can_retry, jobs.created_at, jobs.updated_at, jobs.started_at, jobs.completed_at, jobs.alone, jobs.solitary, jobs.deaths, jobs.wait_reason, jobs.wait_until, uploads.offset_bytes, uploads.size_bytes AS total_bytes,
+  COALESCE((
+    SELECT earlier.id FROM jobs AS earlier
+    WHERE earlier.tenant = jobs.tenant AND earlier.size_bytes = jobs.size_bytes AND earlier.crc64 = jobs.crc64 AND earlier.id < jobs.id
+    ORDER BY earlier.id LIMIT 1), '')::text AS duplicate_of
 FROM jobs LEFT JOIN uploads ON uploads.id = jobs.id
 WHERE jobs.tenant = $1 AND jobs.id < $2
   AND ($3::text = '' OR jobs.state = $3)
@@ -94,6 +104,7 @@ type ListJobsRow struct {
 	Job         Job
 	OffsetBytes *int64
 	TotalBytes  *int64
+	DuplicateOf string
 }
 
 // The query is in lower case. ICU folds every script; lower() alone would follow the database's locale.
@@ -150,6 +161,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.WaitUntil,
 			&i.OffsetBytes,
 			&i.TotalBytes,
+			&i.DuplicateOf,
 		); err != nil {
 			return nil, err
 		}

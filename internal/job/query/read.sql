@@ -1,11 +1,19 @@
 -- name: GetJob :one
-SELECT sqlc.embed(jobs), uploads.offset_bytes, uploads.size_bytes AS total_bytes
+SELECT sqlc.embed(jobs), uploads.offset_bytes, uploads.size_bytes AS total_bytes,
+  COALESCE((
+    SELECT earlier.id FROM jobs AS earlier
+    WHERE earlier.tenant = jobs.tenant AND earlier.size_bytes = jobs.size_bytes AND earlier.crc64 = jobs.crc64 AND earlier.id < jobs.id
+    ORDER BY earlier.id LIMIT 1), '')::text AS duplicate_of
 FROM jobs LEFT JOIN uploads ON uploads.id = jobs.id
 WHERE jobs.tenant = @tenant AND jobs.id = @id;
 
 -- name: ListJobs :many
 -- The query is in lower case. ICU folds every script; lower() alone would follow the database's locale.
-SELECT sqlc.embed(jobs), uploads.offset_bytes, uploads.size_bytes AS total_bytes
+SELECT sqlc.embed(jobs), uploads.offset_bytes, uploads.size_bytes AS total_bytes,
+  COALESCE((
+    SELECT earlier.id FROM jobs AS earlier
+    WHERE earlier.tenant = jobs.tenant AND earlier.size_bytes = jobs.size_bytes AND earlier.crc64 = jobs.crc64 AND earlier.id < jobs.id
+    ORDER BY earlier.id LIMIT 1), '')::text AS duplicate_of
 FROM jobs LEFT JOIN uploads ON uploads.id = jobs.id
 WHERE jobs.tenant = @tenant AND jobs.id < @before
   AND (@state::text = '' OR jobs.state = @state)

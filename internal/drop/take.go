@@ -1,0 +1,118 @@
+package drop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"mime"
+	"path"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"sluice/internal/blob"
+	"sluice/internal/drop/db"
+	"sluice/internal/job"
+)
+
+// What an object may say of itself, in its user metadata.
+const (
+	metaCredit    = "credit-model-config"
+	metaAggregate = "aggregate-config"
+	metaParse     = "parse-config"
+)
+
+// take makes a job of an object as Look found it, unless this version of it has
+// one, or the watch does not want it: one transaction, in which the ledger decides.
+func (s *Store) take(ctx context.Context, w Watch, found blob.Found) error {
+	if !w.wants(found.Key) || w.older(found) {
+		return nil
+	}
+	taken := false
+	err := pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
+		var err error
+		taken, err = s.takeTx(ctx, tx, w, found)
+		return err
+	})
+	if err == nil && taken {
+		s.log.InfoContext(ctx, "object taken", slog.String("watch_id", w.ID), slog.String("object_key", found.Key))
+	}
+	return err
+}
+
+// older tells that the object was written before the watch begins to look. The
+// server tells whole seconds.
+func (w Watch) older(found blob.Found) bool {
+	return found.ModifiedAt.Unix() < w.Since.Unix()
+}
+
+func (s *Store) takeTx(ctx context.Context, tx pgx.Tx, w Watch, found blob.Found) (bool, error) {
+	q := s.q.WithTx(tx)
+	if _, err := q.HoldWatch(ctx, w.ID); errors.Is(err, pgx.ErrNoRows) {
+		return false, nil // removed meanwhile
+	} else if err != nil {
+		return false, fmt.Errorf("hold watch %s: %w", w.ID, err)
+	}
+	id := job.NewID()
+	n, err := q.InsertDrop(ctx, db.InsertDropParams{
+		Tenant: w.Tenant, WatchID: w.ID, JobID: id, Bucket: w.Bucket,
+		ObjectKey: found.Key, VersionID: found.VersionID, Etag: found.ETag, SizeBytes: found.SizeBytes, ModifiedAt: found.ModifiedAt,
+		Waiting: w.InOrder, After: string(w.After), MoveTo: w.target(found.Key, id),
+	})
+	if err != nil {
+		return false, fmt.Errorf("record object %s: %w", found.Key, err)
+	}
+	if n == 0 {
+		return false, nil
+	}
+	if err := s.cfg.Jobs.CreateTx(ctx, tx, w.draft(id, found)); err != nil {
+		return false, err
+	}
+	if w.InOrder {
+		return true, nil // its turn comes
+	}
+	return true, s.cfg.Jobs.EnqueueUnreadTx(ctx, tx, id, found.SizeBytes)
+}
+
+// draft is the job of an object, with its own settings before the watch's.
+func (w Watch) draft(id string, found blob.Found) job.Draft {
+	own := func(name, otherwise string) string {
+		text := found.Metadata[name]
+		if plain, err := new(mime.WordDecoder).DecodeHeader(text); err == nil {
+			text = plain // AWS gives back in RFC 2047 what is not ASCII
+		}
+		if text = strings.ToValidUTF8(text, "\uFFFD"); strings.TrimSpace(text) == "" {
+			return otherwise
+		}
+		return text
+	}
+	return job.Draft{
+		ID: id, Tenant: w.Tenant, Channel: Channel, Filename: path.Base(found.Key),
+		CreditConfig:    own(metaCredit, w.CreditConfig),
+		AggregateConfig: own(metaAggregate, w.AggregateConfig),
+		ParseConfig:     own(metaParse, w.ParseConfig),
+	}
+}
+
+// target is the key that an object is moved to. The job's id in it makes it one
+// that nothing else has, so nothing is overwritten, and a move done twice is one.
+func (w Watch) target(key, jobID string) string {
+	if w.After != Move {
+		return ""
+	}
+	return w.MoveTo + jobID + "/" + path.Base(key)
+}
+
+// Source is where the bytes of a job of this door are: one version of one object,
+// of the bucket that is returned with it. Another job is job.ErrNotFound.
+func (s *Store) Source(ctx context.Context, tenant, jobID string) (*blob.Bucket, blob.Object, error) {
+	r, err := s.q.GetSource(ctx, db.GetSourceParams{JobID: jobID, Tenant: tenant})
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = job.ErrNotFound
+	}
+	if err != nil {
+		return nil, blob.Object{}, fmt.Errorf("find source of job %s: %w", jobID, err)
+	}
+	return s.cfg.Bucket.Other(r.Bucket), blob.Object{Key: r.ObjectKey, VersionID: r.VersionID, ETag: r.Etag, SizeBytes: r.SizeBytes}, nil
+}
