@@ -42,6 +42,7 @@ var forbidden = map[string][]string{
 	"internal/drop":      {"sluice/internal/pipeline", "sluice/internal/upload", jobDBPkg, echoPkg, tusPkg, devtestPkg},
 	"internal/pipeline":  {"sluice/internal/job", "sluice/internal/upload", riverPkg, pgxPkg, sqlPkg, "net/http", devtestPkg},
 	"internal/devstack":  {"sluice/internal/job", "sluice/internal/upload", "sluice/internal/pipeline"},
+	"internal/doctor":    {"sluice/internal/job", "sluice/internal/upload", devtestPkg},
 	"internal/client":    {"sluice/internal/job", "sluice/internal/upload", "sluice/internal/money"},
 	"gateway":            {"sluice/worker", "sluice/parser", "sluice/internal/rollup", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, pgxPkg, sqlPkg, riverPkg, devstackPkg, devtestPkg},
 	"worker":             {"sluice/gateway", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, echoPkg, tusPkg, devstackPkg, devtestPkg},

@@ -173,12 +173,15 @@ func (s serverSettings) openPool(ctx context.Context) (*pgxpool.Pool, error) {
 	return pgxpool.NewWithConfig(ctx, cfg)
 }
 
-func (s s3Settings) openBucket(ctx context.Context, st *stack) (err error) {
-	st.bucket, err = blob.New(ctx, blob.Config{
+func (s s3Settings) bucket(ctx context.Context, r prometheus.Registerer) (*blob.Bucket, error) {
+	return blob.New(ctx, blob.Config{
 		Endpoint: string(s.S3Endpoint), Region: s.S3Region, Bucket: s.S3Bucket, PathStyle: s.S3PathStyle,
-		AccessKeyID: s.S3AccessKeyID, SecretAccessKey: s.S3SecretAccessKey, Registerer: st.registry,
+		AccessKeyID: s.S3AccessKeyID, SecretAccessKey: s.S3SecretAccessKey, Registerer: r,
 	})
-	if err != nil {
+}
+
+func (s s3Settings) openBucket(ctx context.Context, st *stack) (err error) {
+	if st.bucket, err = s.bucket(ctx, st.registry); err != nil {
 		return err
 	}
 	ask := st.bucket.Check

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"sluice/internal/doctor"
+)
+
+type doctorCmd struct {
+	JSON bool `name:"json" help:"Print what was found as JSON, for programs."`
+	serverSettings
+}
+
+// Validate checks the settings before anything runs.
+func (c doctorCmd) Validate() error { return c.check() }
+
+// Run makes every check, prints what each came to, and fails where one did.
+func (c doctorCmd) Run(ctx context.Context, k *kong.Kong) error {
+	pool, err := c.openPool(ctx)
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	defer pool.Close()
+	bucket, err := c.bucket(ctx, nil)
+	if err != nil {
+		return err
+	}
+	found, err := doctor.Look(ctx, doctor.Config{Pool: pool, Bucket: bucket, Keep: c.keep()})
+	if err != nil {
+		return err
+	}
+	failed := 0
+	for _, f := range found {
+		if f.Status == doctor.Fail {
+			failed++
+		}
+	}
+	show := showFindings
+	if c.JSON {
+		show = showFindingsJSON
+	}
+	if err := show(k.Stdout, found, failed == 0); err != nil {
+		return err
+	}
+	switch failed {
+	case 0:
+		return nil
+	case 1:
+		return errors.New("one check failed")
+	}
+	return fmt.Errorf("%d checks failed", failed)
+}
+
+// keep is how long an object is needed at least: from its upload's first part
+// until its job is deleted. 0: for ever.
+func (s serverSettings) keep() time.Duration {
+	if s.JobRetention == 0 {
+		return 0
+	}
+	return s.UploadExpiry + s.JobRetention
+}
+
+func showFindings(w io.Writer, found []doctor.Finding, _ bool) error {
+	for _, f := range found {
+		if _, err := fmt.Fprintf(w, "%-4s  %-22s %s\n", f.Status, f.Check, strings.ReplaceAll(f.Detail, "\n", " ")); err != nil {
+			return err
+		}
+		if f.Fix == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "      → %s\n", f.Fix); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func showFindingsJSON(w io.Writer, found []doctor.Finding, ok bool) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(map[string]any{"ok": ok, "checks": found})
+}

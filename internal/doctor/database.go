@@ -1,0 +1,141 @@
+package doctor
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"sluice/migrations"
+)
+
+const (
+	// leastPostgres is server_version_num of 15.0.
+	leastPostgres = 150000
+	// eventTimeout is what a notification gets to arrive; within a session it is
+	// a millisecond.
+	eventTimeout = 5 * time.Second
+)
+
+// Checks of the database, in their order.
+const (
+	reach    = "database: reach"
+	migrated = "database: migrations"
+	role     = "database: role"
+	clock    = "database: clock"
+	events   = "database: events"
+)
+
+func (l *look) database(ctx context.Context) {
+	var version string
+	var number int
+	err := l.cfg.Pool.QueryRow(ctx, `SELECT current_setting('server_version'), current_setting('server_version_num')::int`).Scan(&version, &number)
+	switch {
+	case err != nil:
+		l.add(reach, Fail, err.Error(), unreachable(err))
+		l.skip("the database is not reached", migrated, role, clock, events)
+		return
+	case number < leastPostgres:
+		l.add(reach, Fail, "PostgreSQL "+version, "Sluice needs PostgreSQL 15 or later")
+	default:
+		l.add(reach, OK, "PostgreSQL "+version, "")
+	}
+	l.migrated(ctx)
+	l.role(ctx)
+	ahead, err := l.databaseSkew(ctx)
+	l.skew(clock, "PostgreSQL", ahead, err)
+	l.events(ctx)
+}
+
+// unreachable says what to do about a connection that could not be made.
+func unreachable(err error) string {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch pg.Code {
+		case "28P01", "28000": // invalid_password, invalid_authorization_specification
+			return "correct user and password in SLUICE_DATABASE_URL, or allow them in pg_hba.conf"
+		case "3D000": // invalid_catalog_name
+			return "create the database that SLUICE_DATABASE_URL names"
+		case "42501": // insufficient_privilege
+			return "grant the user CONNECT on the database"
+		}
+	}
+	return "see that PostgreSQL runs and that host and port in SLUICE_DATABASE_URL lead to it from this machine"
+}
+
+func (l *look) migrated(ctx context.Context) {
+	if err := migrations.Check(ctx, l.cfg.Pool); err != nil {
+		l.add(migrated, Fail, err.Error(), "run: sluice migrate up")
+		return
+	}
+	l.add(migrated, OK, "all applied", "")
+}
+
+// role asks whether the user may do to each table what Sluice does.
+func (l *look) role(ctx context.Context) {
+	var super bool
+	var user string
+	var missing []string
+	err := l.cfg.Pool.QueryRow(ctx, `
+		SELECT current_user, (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+		  COALESCE((SELECT array_agg(privilege || ' on ' || name ORDER BY name, privilege) FROM (
+		    SELECT c.relname AS name, p AS privilege
+		    FROM pg_class c, unnest(CASE c.relkind WHEN 'S' THEN ARRAY['USAGE'] ELSE ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'] END) AS p
+		    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'S') AND c.relname NOT LIKE 'goose%'
+		      AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, p) ELSE has_table_privilege(c.oid, p) END) AS lacking), '{}')`,
+	).Scan(&user, &super, &missing)
+	switch {
+	case err != nil:
+		l.add(role, Fail, err.Error(), "see the check before it")
+	case len(missing) > 0:
+		l.add(role, Fail, fmt.Sprintf("user %s lacks %s", user, strings.Join(missing, ", ")),
+			"grant these to the user, or let the owner of the tables be the user of SLUICE_DATABASE_URL")
+	case super:
+		l.add(role, Warn, "user "+user+" is a superuser", "a user that owns the tables is enough, and can do less harm")
+	default:
+		l.add(role, OK, "user "+user, "")
+	}
+}
+
+// databaseSkew returns how far the database's clock is ahead, as of the middle of
+// the question.
+func (l *look) databaseSkew(ctx context.Context) (time.Duration, error) {
+	var theirs time.Time
+	asked := time.Now()
+	if err := l.cfg.Pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&theirs); err != nil {
+		return 0, err
+	}
+	return theirs.Sub(asked.Add(time.Since(asked) / 2)), nil
+}
+
+// events listens on one session and notifies on another, as gateways and workers
+// do: a pooler that hands out sessions by transaction loses what is said.
+func (l *look) events(ctx context.Context) {
+	const fix = "let SLUICE_DATABASE_URL lead to PostgreSQL itself, or to a pooler in session mode"
+	listener, err := l.cfg.Pool.Acquire(ctx)
+	if err != nil {
+		l.add(events, Fail, err.Error(), "see the check before it")
+		return
+	}
+	conn := listener.Hijack() // it goes on listening, and is no use to others
+	defer conn.Close(context.WithoutCancel(ctx))
+	said := rand.Text()
+	began := time.Now()
+	if _, err = conn.Exec(ctx, `LISTEN sluice_doctor`); err == nil {
+		_, err = l.cfg.Pool.Exec(ctx, `SELECT pg_notify('sluice_doctor', $1)`, said)
+	}
+	bounded, cancel := context.WithTimeout(ctx, eventTimeout)
+	defer cancel()
+	for err == nil {
+		n, waitErr := conn.WaitForNotification(bounded)
+		if waitErr == nil && n.Payload == said {
+			l.add(events, OK, fmt.Sprintf("heard after %s", time.Since(began).Round(time.Millisecond)), "")
+			return
+		}
+		err = waitErr // another doctor's is passed over
+	}
+	l.add(events, Fail, "a notification did not arrive: "+err.Error(), fix)
+}
