@@ -145,3 +145,30 @@ func TestWebhookRegistrationIsChecked(t *testing.T) {
 		t.Errorf("one more than there may be: %d %s", a.status, a.body)
 	}
 }
+
+// What a customer's browser carries opens no webhook, and neither does nothing.
+func TestWebhooksTakeTheKey(t *testing.T) {
+	t.Parallel()
+	s := start(t, keyed)
+	id, err := s.jobs.RegisterWebhook(t.Context(), job.Webhook{Tenant: job.DefaultTenant, URL: "https://example.com/", EventTypes: job.EventTypes()}, webhook.NewSecret())
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := s.token(`{"max_bytes":10}`)
+	for _, call := range [][2]string{
+		{http.MethodPost, "register/"},
+		{http.MethodGet, "list/"},
+		{http.MethodDelete, id + "/"},
+		{http.MethodPost, id + "/enable/"},
+		{http.MethodPost, id + "/rotate/"},
+		{http.MethodGet, id + "/deliveries/"},
+		{http.MethodPost, id + "/deliveries/msg_01kb3v9w7yfqv8x2m5n6p7q8r9/replay/"},
+	} {
+		if a := s.do(call[0], hooks+call[1], token, nil); a.status != http.StatusForbidden {
+			t.Errorf("%s %s with an upload token: %d %s", call[0], call[1], a.status, a.body)
+		}
+		if a := s.do(call[0], hooks+call[1], nil, nil); a.status != http.StatusUnauthorized {
+			t.Errorf("%s %s without a key: %d %s", call[0], call[1], a.status, a.body)
+		}
+	}
+}

@@ -30,7 +30,7 @@ const (
 type Hub struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
-	done   chan struct{}
+	done chan struct{}
 
 	others map[string]func(payload string) // by channel; not changed any more once Run is called
 
