@@ -18,7 +18,7 @@ DUCKDB        := @duckdb/node-api@1.5.6-r.1
 
 # The race detector slows a test about tenfold, so it runs only where
 # goroutines meet over shared state.
-CONCURRENT := ./internal/job ./internal/upload ./parser ./worker ./gateway
+CONCURRENT := ./internal/job ./internal/upload ./internal/drop ./parser ./worker ./gateway
 
 # How long `make soak` gives each fuzz target, and how often it repeats the
 # tests of CONCURRENT.
@@ -103,7 +103,7 @@ soak: deps test-minio ## Fuzz each target for SOAK=1m, repeat the concurrent tes
 
 .PHONY: test-minio
 test-minio: deps .bin/.minio ## Run the tests that store anything against a real MinIO (built once, about 8 CPU minutes)
-	SLUICE_TEST_MINIO='$(CURDIR)/.bin/minio' go test -count=1 -timeout 60m ./internal/blob ./internal/upload ./worker ./gateway ./cmd/sluice
+	SLUICE_TEST_MINIO='$(CURDIR)/.bin/minio' go test -count=1 -timeout 60m ./internal/blob ./internal/upload ./internal/drop ./worker ./gateway ./cmd/sluice
 
 ##@ Change
 .PHONY: page

@@ -3,6 +3,7 @@ package devstack
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,12 +12,16 @@ import (
 )
 
 // StartMinIO is [StartS3] of a MinIO, whose binary is given: a child process,
-// which cannot outlive this one, and of which there may be several.
+// which cannot outlive this one, and of which there may be several. Events are sent
+// of buckets that are told to notify [MinIOEvents].
 func StartMinIO(ctx context.Context, binary string, cfg S3Config) (*S3, error) {
 	return startS3(ctx, cfg, func(ctx context.Context, dir string, cfg S3Config) (*S3, error) {
 		return serveMinIO(ctx, binary, dir, cfg)
 	})
 }
+
+// MinIOEvents is the name under which a MinIO knows S3Config.Events.
+const MinIOEvents = "arn:minio:sqs::SLUICE:webhook"
 
 func serveMinIO(ctx context.Context, binary, dir string, cfg S3Config) (*S3, error) {
 	s, err := newS3(ctx, dir, cfg)
@@ -36,6 +41,16 @@ func serveMinIO(ctx context.Context, binary, dir string, cfg S3Config) (*S3, err
 		"HOME=" + dir, "MINIO_ROOT_USER=" + s.AccessKeyID, "MINIO_ROOT_PASSWORD=" + s.SecretAccessKey,
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off",
 		"MINIO_CI_CD=1", // or it refuses a folder of the root disk
+	}
+	if cfg.Events != "" {
+		events, err := url.Parse(cfg.Events)
+		if err != nil {
+			return nil, fmt.Errorf("parse URL of events: %w", err)
+		}
+		secret, _ := events.User.Password()
+		events.User = nil
+		cmd.Env = append(cmd.Env, "MINIO_NOTIFY_WEBHOOK_ENABLE_SLUICE=on",
+			"MINIO_NOTIFY_WEBHOOK_ENDPOINT_SLUICE="+events.String(), "MINIO_NOTIFY_WEBHOOK_AUTH_TOKEN_SLUICE="+secret)
 	}
 	proc, err := StartProcess(cmd, syscall.SIGKILL)
 	if err != nil {

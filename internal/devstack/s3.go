@@ -35,6 +35,10 @@ type S3Config struct {
 	Addr string
 	// SecretAccessKey is the account's; empty means a new one at every start.
 	SecretAccessKey string
+	// Events is a URL that is told of every change in every bucket, with the secret
+	// that it asks for as its password; it must answer when the server starts. Empty:
+	// nobody is told.
+	Events string
 }
 
 // S3 is an S3 server over plain http with one account: in this process, or a child of it.
@@ -152,6 +156,7 @@ func serveS3(ctx context.Context, dir string, cfg S3Config) (_ *S3, err error) {
 			IAMService: auth.NewIAMServiceSingle(account), // its default, which prints that it is
 			Ports:      []string{strings.TrimPrefix(s.Endpoint, "http://")}, HealthPath: health, KeepAlive: true, Quiet: true,
 			MaxConnections: 4096, MaxRequests: 2048, MultipartMaxParts: 10_000, // S3's limit
+			EventWebhookURL: cfg.Events,
 		})
 	}()
 	if err := s.awaitHealthy(ctx, s.Endpoint+health); err != nil {

@@ -85,8 +85,7 @@ func (s *Store) dispose(ctx context.Context, d db.Drop, state job.State) (outcom
 	if err != nil && !errors.Is(err, blob.ErrNotFound) {
 		return "", err
 	}
-	// One that was written later in its place and has the same bytes is not it.
-	present := err == nil && found.ETag == d.Etag && found.SizeBytes == d.SizeBytes && found.ModifiedAt.Equal(d.ModifiedAt)
+	present := err == nil && same(d, found)
 	switch {
 	case !present && After(d.After) == Move:
 		return s.moved(ctx, bucket, d)
@@ -110,6 +109,15 @@ func (s *Store) dispose(ctx context.Context, d db.Drop, state job.State) (outcom
 		return outcomeGone, nil
 	}
 	return outcome, err
+}
+
+// same tells whether the object is the version of the ledger. Without a version id,
+// one that was written later in its place is not it, though it have the same bytes;
+// with one its time says nothing: some servers date a version anew when another is
+// deleted.
+func same(d db.Drop, found blob.Found) bool {
+	return found.ETag == d.Etag && found.SizeBytes == d.SizeBytes &&
+		(!found.Overwritable() || found.ModifiedAt.Equal(d.ModifiedAt))
 }
 
 // moved tells whether an earlier try moved what is not there any more.

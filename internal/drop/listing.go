@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	// listLease is how long a lister may be silent before another goes on for it.
-	listLease = time.Minute
+	// listLease is how long a lister may be silent before another goes on for it. A
+	// page may take longer: then two are at it, and what the first has taken the
+	// second passes over.
+	listLease = 15 * time.Second
 	// pagesAtOnce is after how many pages of a thousand keys another watch that is
 	// due has its turn.
 	pagesAtOnce = 10

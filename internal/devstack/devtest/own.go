@@ -93,8 +93,9 @@ type S3 struct {
 	server server
 }
 
-// OwnS3 starts a server for this test alone. It is gone after the test.
-func OwnS3(t testing.TB) *S3 {
+// OwnS3 starts a server for this test alone, whose configuration edit may change.
+// It is gone after the test.
+func OwnS3(t testing.TB, edit ...func(*devstack.S3Config)) *S3 {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -103,6 +104,9 @@ func OwnS3(t testing.TB) *S3 {
 	addr := listener.Addr().String()
 	listener.Close()
 	s := &S3{t: t, cfg: devstack.S3Config{Dir: ownDir(t), Addr: addr, SecretAccessKey: rand.Text()}}
+	for _, e := range edit {
+		e(&s.cfg)
+	}
 	s.Start()
 	t.Cleanup(s.Kill) // its objects go too, and it would wait for every idle connection of its clients
 	said := s.server.hello.S3
