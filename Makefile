@@ -91,13 +91,14 @@ bench-upload: deps ## Compare uploading to Sluice, to tusd with s3store, and str
 	@SLUICE_BENCH_UPLOAD_BYTES=$(BENCH_BYTES) go test -count=1 -v -timeout 60m -run '^TestBenchUpload$$' ./cmd/sluice | grep -v --line-buffered '^=== '
 
 .PHONY: soak
-soak: deps test-minio ## Fuzz each target for SOAK=1m, repeat the concurrent tests SOAK_COUNT=10 times, kill workers SOAK_CYCLES=300 times and everything UPLOAD_CYCLES=550 times, and run test-minio
+soak: deps test-minio ## Fuzz each target for SOAK=1m, repeat the concurrent tests SOAK_COUNT=10 times, send 1 GiB from Chromium, kill workers SOAK_CYCLES=300 times and everything UPLOAD_CYCLES=550 times, and run test-minio
 	@go test -list '^Fuzz' ./... \
 		| awk '/^Fuzz/ {f[++n]=$$1} /^ok/ {for (i=1; i<=n; i++) print $$2, f[i]; n=0}' \
 		| while read -r pkg fuzz; do \
 			echo "go test -fuzz $$fuzz $$pkg"; \
 			go test -run '^$$' -fuzz "^$$fuzz\$$" -fuzztime $(SOAK) "$$pkg" </dev/null; done
 	go test -count $(SOAK_COUNT) -timeout 60m $(CONCURRENT)
+	SLUICE_BROWSER_BYTES=1073741824 go test -count=1 -v -timeout 30m -run '^TestBrowserLargeFile$$' ./cmd/sluice
 	SLUICE_SOAK_CYCLES=$(SOAK_CYCLES) go test -count 1 -timeout 120m -v -run '^TestWork(Soak|Mutants)$$' ./cmd/sluice
 	SLUICE_SOAK_CYCLES=$(UPLOAD_CYCLES) go test -count=1 -v -timeout 12h -run '^(TestSoak|TestDirectedFaults)$$' ./cmd/sluice
 
@@ -109,6 +110,11 @@ test-minio: deps .bin/.minio ## Run the tests that store anything against a real
 .PHONY: page
 page: gateway/web/node_modules ## Build the page anew from gateway/web/src, which needs Node
 	cd gateway/web && npm run --silent build
+
+.PHONY: picture
+picture: deps ## Take the picture of the page in README.md anew, in Chromium
+	@shots=$$(mktemp -d); trap 'rm -rf "$$shots"' EXIT; \
+	SLUICE_SCREENSHOTS="$$shots" go test -count=1 -run '^TestBrowser$$/^drop$$' ./cmd/sluice && cp "$$shots/readme.png" gateway/web/page.png
 
 # The committed build is what its source gives: built beside it, and compared.
 .PHONY: check-page
