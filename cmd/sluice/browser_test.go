@@ -3,10 +3,15 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"sluice/internal/devstack/devtest"
 )
@@ -17,10 +22,10 @@ import (
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	chromium, dir := devtest.Chromium(t), browserDriver(t)
-	for _, scenario := range []string{"drop", "offline", "reload", "tabs", "fifty", "wrong", "rejects", "hostile", "docs", "control", "key"} {
+	for _, scenario := range []string{"drop", "offline", "reload", "tabs", "fifty", "wrong", "rejects", "hostile", "docs", "control", "key", "elsewhere"} {
 		t.Run(scenario, func(t *testing.T) { // one at a time: a browser takes all that two cores have
-			s := serveFor(t, scenario)
-			found := drive(t, dir, chromium, scenario, s.url)
+			s, env := serveFor(t, dir, scenario)
+			found := drive(t, dir, append(env, "CHROMIUM="+chromium), scenario, s.url)
 			if found.Rows > 0 {
 				if got := s.status(t, found.ID); got.State != "JOB_COMPLETE" || got.Rows != found.Rows {
 					t.Errorf("job %s is %s with %d rows, want %d", found.ID, got.State, got.Rows, found.Rows)
@@ -31,34 +36,94 @@ func TestBrowser(t *testing.T) {
 	}
 }
 
-// serveFor starts what a scenario needs: a gateway, and mostly a worker.
-func serveFor(t *testing.T, scenario string) *server {
+// serveFor starts what a scenario needs, a gateway and mostly a worker, and
+// returns what its driver has to know besides.
+func serveFor(t *testing.T, dir, scenario string) (s *server, driver []string) {
 	t.Helper()
 	env := stackEnv(t)
 	switch scenario {
 	case "key":
 		env = append(env, "SLUICE_API_KEY=browser-key")
+	case "elsewhere":
+		shop := &shop{page: filepath.Join("..", "..", "gateway", "web", "example"), tus: filepath.Join(dir, "node_modules", "tus-js-client", "dist", "tus.min.js")}
+		web := httptest.NewServer(shop)
+		t.Cleanup(web.Close)
+		s = serve(t, append(env, "SLUICE_API_KEY=browser-key", "SLUICE_CORS_ORIGINS="+web.URL), "127.0.0.1:0")
+		shop.sluice.Store(&s.url)
+		return s, []string{"ELSEWHERE=" + web.URL}
 	case "control": // jobs stay queued
-		return launch(t, command(t, append(env, "SLUICE_LOG_FORMAT=json", "SLUICE_HTTP_ADDR=127.0.0.1:0"), "serve"))
+		return launch(t, command(t, append(env, "SLUICE_LOG_FORMAT=json", "SLUICE_HTTP_ADDR=127.0.0.1:0"), "serve")), nil
 	}
-	return serve(t, env, "127.0.0.1:0")
+	return serve(t, env, "127.0.0.1:0"), nil
 }
 
-// driven is what a scenario reports: the job it ended at, and the rows that it
-// must have accepted, or 0.
+// shop is a tenant's own web server: it has the example page, and hands out
+// upload tokens.
+type shop struct {
+	page, tus string
+	sluice    atomic.Pointer[string]
+}
+
+func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/tus.min.js":
+		http.ServeFile(w, r, s.tus)
+	case "/upload-token":
+		s.issue(w, r)
+	default:
+		http.ServeFileFS(w, r, os.DirFS(s.page), "index.html")
+	}
+}
+
+func (s *shop) issue(w http.ResponseWriter, r *http.Request) {
+	url := *s.sluice.Load()
+	ask, err := http.NewRequestWithContext(r.Context(), http.MethodPost, url+"/api/upload-tokens/", strings.NewReader(`{"max_bytes":2000000}`))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	ask.Header = http.Header{"Authorization": {"Bearer browser-key"}, "Content-Type": {"application/json"}}
+	answer, err := http.DefaultClient.Do(ask)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer answer.Body.Close()
+	var issued struct {
+		Sluice string `json:"sluice"`
+		Token  string `json:"token"`
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&issued); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	issued.Sluice = url
+	_ = json.NewEncoder(w).Encode(issued)
+}
+
+// driven is what a scenario reports: the job it ended at, the rows that it must
+// have accepted, or 0, and of a large file what it cost the page.
 type driven struct {
-	ID   string
-	Rows int64
+	ID                   string
+	Rows                 int64
+	LongTasks, HeapBytes int64
+	LongMS               float64
+	PeakBytes            int64 // of all processes of the browser, pages that they share counted in each
 }
 
-func drive(t *testing.T, dir, chromium, scenario, url string) (found driven) {
+func drive(t *testing.T, dir string, env []string, scenario, url string) (found driven) {
 	t.Helper()
 	folder := t.TempDir()
 	var stdout, stderr bytes.Buffer
 	node := exec.CommandContext(t.Context(), "node", filepath.Join(dir, "drive.js"), scenario, url, folder)
-	node.Env = append(os.Environ(), "CHROMIUM="+chromium)
+	node.Env = append(os.Environ(), env...)
 	node.Stdout, node.Stderr = &stdout, &stderr
-	err := node.Run()
+	err := node.Start()
+	if err == nil {
+		peak := peakOfChildren(t, node.Process.Pid)
+		err = node.Wait()
+		defer func() { found.PeakBytes = peak() }()
+	}
 	keepScreenshots(t, folder)
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", scenario, err, stderr.String())
@@ -94,4 +159,38 @@ func keepScreenshots(t *testing.T, folder string) {
 func browserDriver(t testing.TB) string {
 	t.Helper()
 	return devtest.NPM(t, filepath.Join("testdata", "browser"), "browser")
+}
+
+// peakOfChildren looks four times a second how much memory the descendants of a
+// process hold; the function it returns ends that and returns the most it saw.
+func peakOfChildren(t testing.TB, pid int) func() int64 {
+	t.Helper()
+	stop, most := make(chan struct{}), make(chan int64)
+	go func() {
+		tick := time.NewTicker(250 * time.Millisecond)
+		defer tick.Stop()
+		var peak int64
+		for {
+			select {
+			case <-stop:
+				most <- peak
+				return
+			case <-tick.C:
+				peak = max(peak, residentBelow(t, pid))
+			}
+		}
+	}()
+	return func() int64 { close(stop); return <-most }
+}
+
+func residentBelow(t testing.TB, pid int) (bytes int64) {
+	t.Helper()
+	for _, child := range devtest.Children(t, pid) {
+		statm, _ := os.ReadFile(filepath.Join("/proc", itoa(child), "statm")) // it may have ended
+		if fields := strings.Fields(string(statm)); len(fields) > 1 {
+			bytes += atoi(t, fields[1]) * int64(os.Getpagesize())
+		}
+		bytes += residentBelow(t, child)
+	}
+	return bytes
 }

@@ -32,9 +32,9 @@ export function App() {
         {keyNeeded.value && <KeyForm />}
         {docs ? <Docs /> : (
           <>
-            {/* Kept while a job is shown: its uploads go on. */}
-            <div hidden={id !== ''}><Send /><History shown={id === ''} /></div>
-            {id && <Job key={id} id={id} />}
+            {/* Kept while a job is shown, or the key asked for anew: its uploads go on. */}
+            <div hidden={id !== '' || keyNeeded.value}><Send /><History shown={id === '' && !keyNeeded.value} /></div>
+            {id && !keyNeeded.value && <Job key={id} id={id} />}
           </>
         )}
       </main>
@@ -46,7 +46,7 @@ function KeyForm() {
   const [key, setKey] = useState('');
   const [problem, setProblem] = useState('');
   return (
-    <form class="card key" onSubmit={e => { e.preventDefault(); logIn(key.trim()).catch(() => setProblem('The server does not know this key.')); }}>
+    <form class="card" onSubmit={e => { e.preventDefault(); logIn(key.trim()).catch(() => setProblem('The server does not know this key.')); }}>
       <label for="key">This server asks for an API key</label>
       <div class="line">
         <input id="key" type="password" autocomplete="off" required value={key} onInput={e => setKey(e.currentTarget.value)} aria-invalid={problem !== ''} />

@@ -14,6 +14,9 @@ const FIRST_WAIT = 500, MAX_WAIT = 15_000;
 const AT_ONCE = 4;
 const turns = { going: new Set<Transfer>(), next: [] as Transfer[] };
 
+// stored counts the files that this page has sent to their end: there are jobs to show.
+export const stored = signal(0);
+
 let made = 0;
 
 export class Transfer {
@@ -41,7 +44,7 @@ export class Transfer {
       metadata: { ...previous?.metadata, filename: file.name, filetype: file.type, ...settings },
       onUploadUrlAvailable: () => { this.id.value = idOf(this.upload.url); },
       onProgress: sent => this.progress(sent),
-      onSuccess: () => { this.sent.value = file.size; this.end('stored'); },
+      onSuccess: () => { this.sent.value = file.size; this.end('stored'); stored.value++; },
       onError: error => this.lost(error),
     });
     if (previous) this.upload.resumeFromPreviousUpload(previous);

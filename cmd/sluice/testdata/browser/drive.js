@@ -7,22 +7,23 @@
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
+import { large } from './large.js';
 import { results } from './results.js';
 import { sending } from './sending.js';
 import { DESKTOP, folder, scenario, shot } from './tools.js';
 
 const context = await chromium.launchPersistentContext(join(folder, 'profile'), {
   executablePath: process.env.CHROMIUM, headless: true, viewport: DESKTOP, acceptDownloads: true,
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
 });
 const complaints = [];
 try {
   const page = context.pages()[0] ?? await context.newPage();
-  context.setDefaultTimeout(90_000);
+  context.setDefaultTimeout(scenario in large ? 600_000 : 90_000);
   page.on('pageerror', e => complaints.push(`error: ${e.message}`));
   page.on('console', m => { if (/Content.Security.Policy/i.test(m.text())) complaints.push(m.text()); });
   await page.addInitScript(() => addEventListener('securitypolicyviolation', e => console.error(`Content Security Policy: ${e.violatedDirective} ${e.blockedURI}`)));
-  const found = await { ...sending, ...results }[scenario](page, context).catch(async e => { await shot(page, 'failed').catch(() => {}); throw e; });
+  const found = await { ...sending, ...results, ...large }[scenario](page, context).catch(async e => { await shot(page, 'failed').catch(() => {}); throw e; });
   const id = page.url().split('#')[1] ?? '';
   assert.deepEqual(complaints, []);
   console.log(JSON.stringify({ id, ...found }));

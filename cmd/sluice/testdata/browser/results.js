@@ -1,7 +1,7 @@
 // What comes of them, and what can be done to them.
 import { readFileSync } from 'node:fs';
 import assert from 'node:assert/strict';
-import { accessible, csv, done, drop, jobs, line, reaches, sendButton, shot, url } from './tools.js';
+import { accessible, api, csv, done, drop, jobs, line, reaches, sendButton, shot, url } from './tools.js';
 
 const HOSTILE = '<img src=x onerror="window.hit=1">';
 
@@ -23,7 +23,7 @@ export const results = {
     await page.getByText('Understood').waitFor();
     await sendButton(page).click();
     await page.getByRole('article', { name: 'mended.csv' }).getByRole('link', { name: 'Show its job' }).click();
-    await page.getByRole('heading', { name: 'mended.csv' }).waitFor();
+    await page.locator('#job-title', { hasText: 'mended.csv' }).waitFor();
     await done(page);
     assert.equal(await page.locator('mark').count(), 0);
     return { rows: 6 };
@@ -70,7 +70,7 @@ export const results = {
     assert.equal(sent.aggregate_config, '{"group_by":["account_id"]}');
 
     // Queued, for nobody works: cancelled, and tried again.
-    await page.getByRole('heading', { name: 'chosen.csv' }).waitFor();
+    await page.locator('#job-title', { hasText: 'chosen.csv' }).waitFor(); // its card on the front door has a Cancel, too
     await page.getByRole('button', { name: 'Cancel' }).click();
     await page.getByRole('button', { name: 'Try again' }).waitFor();
     await shot(page, 'cancelled');
@@ -142,6 +142,29 @@ export const results = {
     assert.deepEqual((await context.cookies()).map(c => c.name), []);
     const answer = await fetch(`${url}/api/jobs/`);
     assert.equal(answer.status, 401);
+  },
+
+  // A customer of the tenant's sends from the tenant's own page, on another origin, with a token of its own.
+  async elsewhere(page, context) {
+    const refused = [];
+    page.on('console', m => { if (/CORS policy/.test(m.text())) refused.push(m.text()); });
+    const token = page.waitForResponse(r => r.url().endsWith('/upload-token'));
+    await page.goto(`${process.env.ELSEWHERE}/`);
+    await page.getByLabel('Your transactions').setInputFiles({ name: 'mine.csv', mimeType: 'text/csv', buffer: Buffer.from(csv(20_000)) });
+    await page.getByText('Received, and completed.').waitFor();
+    await shot(page, 'elsewhere');
+    assert.deepEqual(refused, []);
+    const headers = { Authorization: `Bearer ${(await (await token).json()).token}` };
+    const id = await page.evaluate(() => performance.getEntriesByType('resource').map(e => e.name.match(/job_\w+/)?.[0]).find(Boolean));
+    // Of the results it sees nothing, and a page of an origin that is not listed sees nothing at all.
+    const see = (from, path) => from.evaluate(([to, headers]) => fetch(to, { headers }).then(a => a.status, e => e.name), [url + path, headers]);
+    assert.equal(await see(page, `/api/jobs/${id}/status/`), 200);
+    assert.equal(await see(page, `/api/jobs/${id}/offers/`), 403);
+    const stranger = await context.newPage();
+    await stranger.goto(process.env.ELSEWHERE.replace('127.0.0.1', 'localhost') + '/');
+    assert.equal(await see(stranger, `/api/jobs/${id}/status/`), 'TypeError');
+    const status = await api(`/api/jobs/${id}/status/`, { headers: { Authorization: 'Bearer browser-key' } });
+    assert.deepEqual([status.filename, status.rows_accepted], ['mine.csv', 20_000]);
   },
 
   // The reading page of the contract.

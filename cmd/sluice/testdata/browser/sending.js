@@ -1,7 +1,8 @@
 // How files come in.
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import assert from 'node:assert/strict';
-import { accessible, csv, done, drop, jobs, line, phase, PHONE, reaches, sendButton, shot, url, wide } from './tools.js';
+import { accessible, csv, done, drop, folder, jobs, line, phase, PHONE, reaches, sendButton, shot, url, wide } from './tools.js';
 
 export const sending = {
   // A file is dropped, looked at and sent; its job is followed to its offers.
@@ -18,6 +19,7 @@ export const sending = {
     await page.locator('.chart').first().waitFor();
     await accessible(page, 'job');
     await shot(page, 'job');
+    await page.screenshot({ path: join(folder, 'readme.png') }); // what its window shows: the picture in README.md
     await page.getByRole('button', { name: 'ACC-0003' }).click();
     await page.locator('dialog .chart').waitFor();
     await accessible(page, 'account');
