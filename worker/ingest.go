@@ -132,7 +132,7 @@ func (w *ingest) settle(ctx context.Context, a *attempt, err error) error {
 	switch {
 	case err == nil:
 	case errors.Is(err, job.ErrLostLease):
-		outcome = "lost"
+		outcome, settled = "lost", w.cfg.Jobs.Survived(ctx, a.lease)
 	case errors.As(err, &file):
 		outcome, settled = "failed", a.fail(ctx, file)
 	case errors.As(err, &fault):

@@ -132,7 +132,7 @@ func TestLostLeaseChangesNothing(t *testing.T) {
 	lost := w.get(id)
 	w.eventually("the lease's loss", func() bool {
 		w.exec(`UPDATE jobs SET lease_expires_at = now() - interval '1 s' WHERE id = $1 AND state = 'IN_PROGRESS'`, id)
-		_, err := w.jobs.Recover(t.Context(), 1)
+		_, err := w.jobs.Recover(t.Context(), 1, true)
 		w.must(err)
 		return w.get(id).State == job.UploadComplete // unless a heartbeat came in between
 	})

@@ -170,9 +170,11 @@ func (w *Worker) Run(ctx context.Context) error {
 func (w *Worker) recoverJobs(ctx context.Context) {
 	tick := time.NewTicker(min(recoverMost, w.cfg.Jobs.LeaseExpiry()/6))
 	defer tick.Stop()
+	var away time.Time // when Postgres last did not answer
 	for {
-		ids, err := w.cfg.Jobs.Recover(ctx, recoverAtOnce)
+		ids, err := w.recoverSome(ctx, away)
 		if err != nil && ctx.Err() == nil {
+			away = time.Now()
 			w.log.WarnContext(ctx, "recover jobs", "err", err)
 		}
 		w.metrics.recovered.Add(float64(len(ids)))
@@ -188,4 +190,14 @@ func (w *Worker) recoverJobs(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// recoverSome takes leases for lost only where their holders had a lease's life
+// to renew them since Postgres was last away.
+func (w *Worker) recoverSome(ctx context.Context, away time.Time) ([]string, error) {
+	up, err := w.cfg.Jobs.Uptime(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return w.cfg.Jobs.Recover(ctx, recoverAtOnce, min(up, time.Since(away)) >= w.cfg.Jobs.LeaseExpiry())
 }

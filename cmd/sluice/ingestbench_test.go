@@ -21,10 +21,7 @@ func BenchmarkIngest(b *testing.B) {
 	for _, accounts := range []int{2000, max(rows/500, 1)} {
 		b.Run(fmt.Sprintf("rows=%d/accounts=%d", rows, accounts), func(b *testing.B) {
 			file, f := scattered(b, rows, accounts), newFleet(b)
-			for _, w := range f.workers {
-				f.must(w.Process.Kill())
-				_ = w.Wait()
-			}
+			f.disband()
 			for b.Loop() {
 				id := f.send(file)
 				begun := time.Now()

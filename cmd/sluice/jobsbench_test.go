@@ -60,10 +60,9 @@ func BenchmarkJobs(b *testing.B) {
 func newBenchFleet(b *testing.B, workers int) *fleet {
 	b.Helper()
 	f := newFleet(b)
-	f.size = workers
-	for i := workers; i < len(f.workers); i++ {
-		f.must(f.workers[i].Process.Kill())
-		<-f.gone[i]
+	f.disband()
+	for i := range workers {
+		f.work(i)
 	}
 	f.ended(f.send(newSample(b, 10)))
 	return f
@@ -120,11 +119,11 @@ func (f *fleet) report(b *testing.B, since time.Time, prefix string) {
 // cpu is what the gateway and the workers have used so far.
 func (f *fleet) cpu() (used time.Duration) {
 	f.Helper()
-	commands := append([]*exec.Cmd{f.gateway.cmd}, f.workers[:]...)
+	commands := append([]*exec.Cmd{f.gateway.cmd}, f.workers...)
 	for _, cmd := range commands {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
 		if err != nil {
-			continue // it was ended for this benchmark
+			continue // it has ended
 		}
 		_, rest, _ := strings.Cut(string(stat), ") ")
 		fields := strings.Fields(rest) // from the third on; 14 and 15 are user and system time, in ticks of 10 ms (proc(5))
@@ -143,11 +142,9 @@ func (f *fleet) fill(n int) {
 		`INSERT INTO uploads (id, tenant, size_bytes, offset_bytes, state, expires_at) SELECT id, tenant, 1, 1, 'complete', now() FROM jobs WHERE filename = 'old.csv' LIMIT $1`,
 		`INSERT INTO river_job (args, kind, max_attempts, state, finalized_at) SELECT '{}', 'ingest', 1, 'completed', now() FROM generate_series(1, $1)`,
 	} {
-		_, err := f.conn.Exec(f.Context(), sql, n)
-		f.must(err)
+		f.exec(sql, n)
 	}
-	_, err := f.conn.Exec(f.Context(), `ANALYZE`)
-	f.must(err)
+	f.exec(`ANALYZE`)
 }
 
 // pythonLoop is what the file costs the loop that anyone would write first.

@@ -1,86 +1,112 @@
 package main_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sluice/internal/blob"
 	"sluice/internal/devstack/devtest"
+	"sluice/migrations"
 )
 
 // fleetLease is short, so that a lost worker is found soon.
 const fleetLease = 2 * time.Second
 
-// fleet is a gateway and two workers, each a process of its own. The workers
-// reach S3 through a door that can be slow or closed.
+// fleet is a gateway and workers, each a process of its own. The workers reach
+// S3 through a door that can be slow or closed.
 type fleet struct {
 	testing.TB
 
 	env     []string // of the workers
 	gateway *server
-	workers [2]*exec.Cmd
-	gone    [2]chan struct{} // closed when that process has ended
-	conn    *pgx.Conn
+	workers []*exec.Cmd
+	gone    []chan struct{}   // closed when that process has ended
+	pg      *devtest.Postgres // nil where the server is shared, and not to be killed
+	pool    *pgxpool.Pool     // the oracle's
 	bucket  *blob.Bucket
 	door    *door
 	binary  string
-	size    int      // workers that are to run
 	said    *os.File // the workers' log
 }
 
-func newFleet(t testing.TB) *fleet {
+// newFleet starts a fleet of two workers on a Postgres that other tests use too.
+func newFleet(t testing.TB, env ...string) *fleet {
 	t.Helper()
-	f := &fleet{TB: t, size: 2, binary: os.Getenv("SLUICE_SOAK_BINARY")}
+	f := &fleet{TB: t}
+	f.start(devtest.DSN(t), env)
+	f.work(0)
+	f.work(1)
+	return f
+}
+
+// newMortalFleet is newFleet with a Postgres of its own, which may be killed.
+func newMortalFleet(t testing.TB, env ...string) *fleet {
+	t.Helper()
+	f := &fleet{TB: t, pg: devtest.OwnPostgres(t)}
+	dsn := f.pg.Database("sluice")
+	f.must(migrations.Up(t.Context(), dsn, slog.New(slog.DiscardHandler)))
+	f.start(dsn, env)
+	f.work(0)
+	f.work(1)
+	return f
+}
+
+// start starts all but the workers.
+func (f *fleet) start(dsn string, more []string) {
+	f.Helper()
+	f.binary = cmp.Or(os.Getenv("SLUICE_SOAK_BINARY"), f.binary)
 	if f.binary == "" {
-		f.binary = binary(t)
+		f.binary = binary(f)
 	}
-	s3, dsn := devtest.S3Config(t), devtest.DSN(t)
+	s3, temp := devtest.S3Config(f), f.TempDir()
+	f.connect(dsn)
 	var err error
-	f.conn, err = pgx.Connect(t.Context(), dsn)
+	f.bucket, err = blob.New(f.Context(), s3)
 	f.must(err)
-	t.Cleanup(func() { f.conn.Close(context.WithoutCancel(t.Context())) })
-	f.bucket, err = blob.New(t.Context(), s3)
-	f.must(err)
-	f.door = newDoor(t, s3.Endpoint)
-	env := []string{
+	f.door = newDoor(f, s3.Endpoint)
+	env := append([]string{
 		"SLUICE_DATABASE_URL=" + dsn, "SLUICE_S3_BUCKET=" + s3.Bucket, "SLUICE_S3_REGION=" + s3.Region,
 		"SLUICE_S3_ACCESS_KEY_ID=" + s3.AccessKeyID, "SLUICE_S3_SECRET_ACCESS_KEY=" + s3.SecretAccessKey,
-		"SLUICE_LEASE_EXPIRY=" + fleetLease.String(), "SLUICE_SWEEP_GRACE=1s", "SLUICE_LOG_FORMAT=json",
-	}
-	f.env = append(slices.Clip(env), "SLUICE_S3_ENDPOINT="+f.door.url, "HOME="+t.TempDir())
-	f.said, err = os.CreateTemp(t.TempDir(), "workers")
+		"SLUICE_LEASE_EXPIRY=" + fleetLease.String(), "SLUICE_SWEEP_GRACE=1s", "SLUICE_LOG_FORMAT=json", "HOME=" + temp,
+	}, more...)
+	f.env = append(slices.Clip(env), "SLUICE_S3_ENDPOINT="+f.door.url)
+	f.said, err = os.CreateTemp(temp, "workers")
 	f.must(err)
 	f.gateway = f.serve(append(slices.Clip(env), "SLUICE_S3_ENDPOINT="+s3.Endpoint))
-	for i := range f.workers {
-		f.work(i)
-	}
-	t.Cleanup(func() {
-		for i, w := range f.workers {
-			_ = w.Process.Kill()
-			<-f.gone[i]
+	f.Cleanup(func() {
+		for i := range f.workers {
+			f.end(i)
 		}
-		if t.Failed() {
+		if f.Failed() {
 			f.tellLog()
 		}
 	})
-	return f
+}
+
+// oracle is how the sessions that look on are told from those of the product.
+const oracle = "oracle"
+
+func (f *fleet) connect(dsn string) {
+	f.Helper()
+	cfg, err := pgxpool.ParseConfig(dsn)
+	f.must(err)
+	cfg.ConnConfig.RuntimeParams["application_name"] = oracle
+	f.pool, err = pgxpool.NewWithConfig(f.Context(), cfg)
+	f.must(err)
+	f.Cleanup(f.pool.Close)
 }
 
 // serve starts the gateway alone.
@@ -88,22 +114,12 @@ func (f *fleet) serve(env []string) *server {
 	f.Helper()
 	cmd := exec.CommandContext(f.Context(), f.binary, "serve", "--http-addr=127.0.0.1:0")
 	cmd.Env = env
-	stderr, err := cmd.StderrPipe()
-	f.must(err)
-	f.must(cmd.Start())
-	s := &server{cmd: cmd, tail: &tail{}}
-	listening := make(chan string, 1)
-	go s.tail.follow(stderr, listening)
-	address, ok := <-listening
-	if !ok {
-		f.Fatalf("the gateway ended before it listened:\n%s", s.tail)
-	}
-	s.url = "http://" + address
+	s := launch(f, cmd)
 	f.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	return s
 }
 
-// work starts, or starts again, one of the workers.
+// work starts worker i, or starts it again.
 func (f *fleet) work(i int) {
 	f.Helper()
 	cmd := exec.CommandContext(f.Context(), f.binary, "work")
@@ -114,14 +130,39 @@ func (f *fleet) work(i int) {
 		defer close(gone)
 		_ = cmd.Wait() // "signal: killed", as asked, or what its log tells
 	}()
+	if i == len(f.workers) {
+		f.workers, f.gone = append(f.workers, nil), append(f.gone, nil)
+	}
 	f.workers[i], f.gone[i] = cmd, gone
+}
+
+// end ends worker i as a power cut does.
+func (f *fleet) end(i int) {
+	_ = f.workers[i].Process.Kill() // it may have ended by itself
+	<-f.gone[i]
+}
+
+// disband ends all workers, for good.
+func (f *fleet) disband() {
+	f.Helper()
+	for i := range f.workers {
+		f.end(i)
+	}
+	f.workers, f.gone = nil, nil
+}
+
+// kill ends worker i as a power cut does, and starts another in its place.
+func (f *fleet) kill(i int) {
+	f.Helper()
+	f.end(i)
+	f.work(i)
 }
 
 // revive starts workers again that ended by themselves, as their supervisor
 // does: one that cannot reach Postgres at its start gives up.
 func (f *fleet) revive() {
 	f.Helper()
-	for i := range f.size {
+	for i := range f.workers {
 		select {
 		case <-f.gone[i]:
 			f.work(i)
@@ -130,12 +171,13 @@ func (f *fleet) revive() {
 	}
 }
 
-// kill ends a worker as a power cut does, and starts another in its place.
-func (f *fleet) kill(i int) {
+// endPostgres kills the server, and starts it again after that time.
+func (f *fleet) endPostgres(away time.Duration) {
 	f.Helper()
-	_ = f.workers[i].Process.Kill() // it may have ended by itself
-	<-f.gone[i]
-	f.work(i)
+	f.pg.Kill()
+	<-time.After(away) // the fault itself
+	f.pg.Start()
+	f.pool.Reset()
 }
 
 func (f *fleet) signal(i int, s syscall.Signal) {
@@ -157,179 +199,45 @@ func (f *fleet) must(err error) {
 	}
 }
 
-// ask scans the one row of a query.
-func (f *fleet) ask(to any, sql string, args ...any) {
-	f.Helper()
-	f.must(f.conn.QueryRow(f.Context(), sql, args...).Scan(to))
-}
-
 // send uploads a file and returns its job's id.
 func (f *fleet) send(s sample) string {
 	f.Helper()
 	body, err := os.Open(s.path)
 	f.must(err)
 	defer body.Close()
-	req, err := http.NewRequestWithContext(f.Context(), http.MethodPost, f.gateway.url+"/files/", body)
+	return f.sendFrom(body, s.size)
+}
+
+// sendFrom uploads what body has, so many bytes, and returns its job's id.
+func (f *fleet) sendFrom(body io.Reader, size int64) string {
+	f.Helper()
+	req, err := http.NewRequestWithContext(f.Context(), http.MethodPost, f.gateway.url+"/files/", io.NopCloser(body))
 	f.must(err)
-	req.ContentLength = s.size
+	req.ContentLength = size
 	req.Header = http.Header{
-		"Tus-Resumable": {"1.0.0"}, "Upload-Length": {fmt.Sprint(s.size)}, "Content-Type": {"application/offset+octet-stream"},
+		"Tus-Resumable": {"1.0.0"}, "Upload-Length": {fmt.Sprint(size)}, "Content-Type": {"application/offset+octet-stream"},
 	}
 	resp, err := http.DefaultClient.Do(req)
 	f.must(err)
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusCreated || resp.Header.Get("Upload-Offset") != fmt.Sprint(s.size) {
+	if resp.StatusCode != http.StatusCreated || resp.Header.Get("Upload-Offset") != fmt.Sprint(size) {
 		f.Fatalf("upload: %s at offset %s", resp.Status, resp.Header.Get("Upload-Offset"))
 	}
 	location := resp.Header.Get("Location")
 	return location[strings.LastIndex(location, "/")+1:]
 }
 
-// ended waits for the job's end, a minute at most: what recovery may take. It
-// returns the state and the error's code.
-func (f *fleet) ended(id string) (state, code string) {
+// settled waits until the gateway has all it needs again.
+func (f *fleet) settled() {
 	f.Helper()
-	eventually(f, "the end of "+id, func(ctx context.Context) bool {
-		f.revive()
-		f.must(f.conn.QueryRow(ctx, `SELECT state, coalesce(error_code, '') FROM jobs WHERE id = $1`, id).Scan(&state, &code))
-		return state == "JOB_COMPLETE" || state == "FAILED" || state == "ABORTED"
-	})
-	return state, code
-}
-
-// outcome is all that a job came to: aggregates and decisions, as CSV.
-func (f *fleet) outcome(id string) string {
-	f.Helper()
-	return f.read(id+"/aggregates/") + f.read(id+"/offers/?decision=all")
-}
-
-// read returns the CSV of a job, once it can be had: where connections to
-// Postgres were ended the gateway fails once for each.
-func (f *fleet) read(path string) (body string) {
-	f.Helper()
-	eventually(f, "an answer of the gateway", func(ctx context.Context) bool {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.gateway.url+"/api/jobs/"+path, http.NoBody)
+	eventually(f, "the gateway to be ready", func(ctx context.Context) bool {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.gateway.url+"/readyz", http.NoBody)
 		f.must(err)
-		req.Header.Set("Accept", "text/csv")
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			return false
 		}
-		defer resp.Body.Close()
-		text, err := io.ReadAll(resp.Body)
-		body = string(text)
-		return err == nil && resp.StatusCode == http.StatusOK
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
 	})
-	return body
-}
-
-// checkSums compares a job's aggregates with those of its file.
-func (f *fleet) checkSums(s sample, id string) {
-	f.Helper()
-	got := map[string]string{}
-	for _, row := range table(f, []byte(f.read(id+"/aggregates/"))) {
-		total := atoi(f, strings.Replace(row["total_amount"], ".", "", 1))
-		got[row["account_id"]+","+row["date"]] = fmt.Sprintf("%d in %s", total, row["transaction_count"])
-	}
-	if diff := cmp.Diff(s.want, got); diff != "" {
-		f.Fatalf("aggregates differ from the file's:\n%.2000s", diff)
-	}
-}
-
-// judge looks at what is left when nothing happens any more.
-func (f *fleet) judge(jobs int) {
-	f.Helper()
-	eventually(f, "the sweep", func(context.Context) bool {
-		var left int
-		f.ask(&left, `SELECT count(*) FROM strays`)
-		return left == 0
-	})
-	for what, sql := range map[string]string{
-		"jobs without an end":       `SELECT coalesce(string_agg(id, ' '), '') FROM jobs WHERE state NOT IN ('JOB_COMPLETE', 'FAILED')`,
-		"jobs with two ends":        `SELECT coalesce(string_agg(job_id, ' '), '') FROM (SELECT job_id FROM steps WHERE state IN ('JOB_COMPLETE', 'FAILED', 'ABORTED') GROUP BY job_id HAVING count(*) > 1) s`,
-		"offers of lost attempts":   `SELECT coalesce(string_agg(DISTINCT o.job_id, ' '), '') FROM offers o LEFT JOIN results r ON r.job_id = o.job_id AND r.fence = o.fence WHERE r.job_id IS NULL`,
-		"jobs beside those sent":    fmt.Sprintf(`SELECT CASE count(*) WHEN %d THEN '' ELSE count(*)::text END FROM jobs`, jobs),
-		"results of jobs not ended": `SELECT coalesce(string_agg(job_id, ' '), '') FROM results JOIN jobs ON id = job_id WHERE state = 'JOB_COMPLETE' AND results.fence >= jobs.fence`,
-	} {
-		var got string
-		if f.ask(&got, sql); got != "" {
-			f.Errorf("%s: %s", what, got)
-		}
-	}
-	named := map[string]bool{}
-	rows, err := f.conn.Query(f.Context(), `SELECT unnest(ARRAY[aggregates_key, rejects_key]) FROM results`)
-	f.must(err)
-	keys, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	f.must(err)
-	for _, key := range keys {
-		named[key] = key != ""
-	}
-	for o, err := range f.bucket.List(f.Context(), "results/") {
-		f.must(err)
-		if !named[o.Key] {
-			f.Errorf("orphan: %s", o.Key)
-		}
-		delete(named, o.Key)
-	}
-	for key, there := range named {
-		if there {
-			f.Errorf("a result names %s, which is not there", key)
-		}
-	}
-}
-
-// door is a way to S3 on which requests can be cut short or slowed.
-type door struct {
-	url  string
-	cuts atomic.Int64 // requests to cut
-	slow atomic.Bool
-}
-
-func newDoor(t testing.TB, endpoint string) *door {
-	t.Helper()
-	target, err := url.Parse(endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &door{}
-	through := httputil.NewSingleHostReverseProxy(target) // keeps the Host, which is signed
-	through.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
-	through.ErrorLog = log.New(io.Discard, "", 0) // cuts are what it is for
-	through.ModifyResponse = func(r *http.Response) error {
-		if d.cuts.Add(-1) >= 0 {
-			r.Body = &lameBody{ReadCloser: r.Body, left: r.ContentLength / 2, cut: true}
-		} else if d.slow.Load() {
-			r.Body = &lameBody{ReadCloser: r.Body}
-		}
-		return nil
-	}
-	server := httptest.NewServer(through)
-	t.Cleanup(server.Close)
-	d.url = server.URL
-	return d
-}
-
-// doorBytes is what a slow door lets through in a second, about.
-const doorBytes = 6 << 20
-
-// lameBody ends in the middle, or comes drop by drop.
-type lameBody struct {
-	io.ReadCloser
-
-	left int64
-	cut  bool
-}
-
-func (b *lameBody) Read(p []byte) (int, error) {
-	if !b.cut {
-		const step = 32 << 10
-		<-time.After(time.Second * step / doorBytes) // the fault itself
-		return b.ReadCloser.Read(p[:min(len(p), step)])
-	}
-	if b.left <= 0 {
-		return 0, io.ErrUnexpectedEOF
-	}
-	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	return n, err
 }

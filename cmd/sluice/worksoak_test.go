@@ -1,89 +1,13 @@
 package main_test
 
 import (
-	"context"
-	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"syscall"
+	"slices"
 	"testing"
 	"time"
 )
-
-// workFaults are what happens to workers, and to what they work on.
-var workFaults = []struct {
-	name   string
-	strike func(c *workCycle)
-	spoils bool // the job may fail for its source
-}{
-	{"a worker is killed", func(c *workCycle) { c.fleet.kill(c.worker) }, false},
-	{"both workers are killed", func(c *workCycle) { c.fleet.kill(0); c.fleet.kill(1) }, false},
-	{"a worker is stopped past its lease", freeze, false},
-	{"connections to Postgres are ended", func(c *workCycle) {
-		_, err := c.fleet.conn.Exec(c.fleet.Context(),
-			`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
-		c.fleet.must(err)
-	}, false},
-	{"S3 cuts answers", func(c *workCycle) { c.fleet.door.cuts.Store(1 + c.random.Int64N(6)) }, false},
-	{"S3 is slow and a worker is killed", func(c *workCycle) {
-		c.fleet.door.slow.Store(true)
-		c.pause()
-		c.fleet.kill(c.worker)
-	}, false},
-	{"a part is overwritten", func(c *workCycle) {
-		if key := c.part(); key != "" {
-			_, err := c.fleet.bucket.Put(c.fleet.Context(), key, []byte(strings.Repeat("9", int(c.file.size))))
-			c.fleet.must(err)
-		}
-	}, true},
-	{"a part is deleted", func(c *workCycle) {
-		if key := c.part(); key != "" {
-			c.fleet.must(c.fleet.bucket.Delete(c.fleet.Context(), key))
-		}
-	}, true},
-}
-
-// workCycle is one job and what happens to it.
-type workCycle struct {
-	fleet  *fleet
-	random *rand.Rand
-	worker int
-	id     string
-	file   sample
-	calm   time.Duration // what the file takes when nothing happens
-}
-
-// pause is a random moment of the job's life, and of the time just behind it.
-func (c *workCycle) pause() {
-	<-time.After(time.Duration(c.random.Int64N(int64(c.calm) * 5 / 4)))
-}
-
-// part is the key of the part that holds the file's last bytes, "" when it is gone.
-func (c *workCycle) part() (key string) {
-	c.fleet.ask(&key, `SELECT coalesce((SELECT object_key FROM parts WHERE upload_id = $1 ORDER BY start_bytes DESC LIMIT 1), '')`, c.id)
-	return key
-}
-
-// freeze stops a worker until others have ended the job or have it, then lets it
-// go on with what it believes to be its own.
-func freeze(c *workCycle) {
-	f := c.fleet
-	fence := func(ctx context.Context) (n int64, ended bool) {
-		f.must(f.conn.QueryRow(ctx, `SELECT fence, completed_at IS NOT NULL FROM jobs WHERE id = $1`, c.id).Scan(&n, &ended))
-		return n, ended
-	}
-	f.revive() // or there may be nobody to take it
-	f.signal(c.worker, syscall.SIGSTOP)
-	before, _ := fence(f.Context())
-	eventually(f, "the job to be taken from a stopped worker", func(ctx context.Context) bool {
-		now, ended := fence(ctx)
-		return ended || now >= before+2
-	})
-	f.signal(c.worker, syscall.SIGCONT)
-}
 
 // TestWorkSoak works files while workers die, stop and lose what they stand on.
 // By itself it is one round: each fault once, in an order that never changes.
@@ -98,109 +22,135 @@ func TestWorkSoak(t *testing.T) {
 		seed = atoi(t, chosen)
 	}
 	t.Logf("SLUICE_SOAK_SEED=%d", seed)
-	f := newFleet(t)
-	random := rand.New(rand.NewPCG(uint64(seed), 0))
-	files := []sample{newSample(t, 500), newSample(t, 60_000), newSample(t, 250_000)}
-	golden, calm := make([]string, len(files)), make([]time.Duration, len(files))
-	for i, file := range files {
-		id := f.send(file)
-		began := time.Now()
-		if state, code := f.ended(id); state != "JOB_COMPLETE" {
+	s := newWorkSoak(t, uint64(seed))
+	for done := 0; done < cycles && !t.Failed(); {
+		for _, at := range s.random.Perm(len(workFaults)) {
+			if done++; done <= cycles && !t.Failed() {
+				s.cycle(done, at)
+			}
+		}
+	}
+	if t.Failed() {
+		return
+	}
+	for _, wrong := range s.judge(s.sent) {
+		t.Error(wrong)
+	}
+	for _, moment := range slices.Sorted(maps.Keys(s.moments)) {
+		t.Logf("struck %d times at %s", s.moments[moment], moment)
+	}
+	t.Logf("%d cycles; the longest from a strike to the job's next attempt: %v of a lease of %v", cycles, s.slowest.Round(time.Millisecond), fleetLease)
+}
+
+// workSoak is a fleet, the files it works, and what they come to undisturbed.
+type workSoak struct {
+	*fleet
+
+	random  *rand.Rand
+	files   []sample
+	golden  []string
+	calm    []time.Duration
+	sent    int
+	moments map[string]int
+	slowest time.Duration // from a strike until a job that was begun is begun again
+}
+
+func newWorkSoak(t *testing.T, seed uint64) *workSoak {
+	t.Helper()
+	s := &workSoak{
+		fleet: newMortalFleet(t), random: rand.New(rand.NewPCG(seed, 0)), moments: map[string]int{},
+		files: []sample{newSample(t, 500), newSample(t, 60_000), newSample(t, 250_000)},
+	}
+	for _, file := range s.files {
+		id, began := s.send(file), time.Now()
+		if state, code := s.ended(id); state != "JOB_COMPLETE" {
 			t.Fatalf("undisturbed, the job is %s %s", state, code)
 		}
-		calm[i] = time.Since(began)
-		f.checkSums(file, id)
-		golden[i] = f.outcome(id)
+		s.calm = append(s.calm, time.Since(began))
+		s.checkSums(file, id)
+		s.golden = append(s.golden, s.outcome(id))
+		s.sent++
 	}
-	sent := len(files)
-	for done := 0; done < cycles; {
-		for _, at := range random.Perm(len(workFaults)) {
-			if done++; done > cycles {
-				break
-			}
-			f.revive()
-			fault, i := workFaults[at], random.IntN(len(files))
-			c := &workCycle{fleet: f, random: random, worker: random.IntN(2), file: files[i], calm: calm[i]}
-			if random.IntN(2) == 0 { // so that there is more of a life to be disturbed
-				f.door.slow.Store(true)
-				c.calm += time.Duration(c.file.size) * time.Second / doorBytes
-			}
-			c.id = f.send(c.file)
-			sent++
-			c.pause()
-			fault.strike(c)
-			f.door.slow.Store(false)
-			state, code := f.ended(c.id)
-			f.door.cuts.Store(0)
-			switch {
-			case state == "JOB_COMPLETE":
-				if f.outcome(c.id) != golden[i] {
-					t.Errorf("cycle %d, %s: %s came to something else than undisturbed", done, fault.name, c.id)
-				}
-			case !fault.spoils || code != "source_changed":
-				t.Errorf("cycle %d, %s: %s is %s %s", done, fault.name, c.id, state, code)
-			}
-			if t.Failed() {
-				return
-			}
+	return s
+}
+
+// cycle sends a file, lets a fault happen to its job, and looks at what it comes to.
+func (s *workSoak) cycle(n, at int) {
+	s.Helper()
+	s.revive()
+	s.settled()
+	fault, i := workFaults[at], s.random.IntN(len(s.files))
+	c := &workCycle{fleet: s.fleet, random: s.random, worker: s.random.IntN(2), file: s.files[i], calm: s.calm[i]}
+	if s.random.IntN(2) == 0 { // so that there is more of a life to be disturbed
+		s.door.slow.Store(true)
+		c.calm += time.Duration(c.file.size) * time.Second / doorBytes
+	}
+	c.id = s.send(c.file)
+	s.sent++
+	s.moments[c.moment()]++
+	struck := s.clock()
+	fault.strike(c)
+	c.unlock()
+	s.door.slow.Store(false)
+	state, code := s.ended(c.id)
+	s.door.cuts.Store(0)
+	var again float64
+	s.ask(&again, `SELECT coalesce(extract(epoch FROM min(at) - $2), 0) FROM steps WHERE job_id = $1 AND state = 'IN_PROGRESS' AND at > $2
+		AND EXISTS (SELECT FROM steps WHERE job_id = $1 AND state = 'IN_PROGRESS' AND at <= $2)`, c.id, struck)
+	s.slowest = max(s.slowest, time.Duration(again*float64(time.Second)))
+	switch {
+	case s.ends(c.id) != 1:
+		s.Errorf("cycle %d, %s: %s has ended %d times", n, fault.name, c.id, s.ends(c.id))
+	case state == "JOB_COMPLETE":
+		if s.outcome(c.id) != s.golden[i] {
+			s.Errorf("cycle %d, %s: %s came to something else than undisturbed", n, fault.name, c.id)
 		}
+	case !fault.spoils || code != "source_changed":
+		s.Errorf("cycle %d, %s: %s is %s %s", n, fault.name, c.id, state, code)
 	}
-	f.judge(sent)
 }
 
-// workMutants each lack one of the mechanisms that TestWorkSoak is about.
-var workMutants = []struct {
-	name, file string
-	edits      [][2]string
-}{
-	{"no fence", "internal/job/step.go", [][2]string{
-		{"missing || j.Fence != c.held.Fence", "missing"},
-		{"return checkStep(State(j.State), c.to)", "if c.held != nil {\n\t\treturn nil\n\t}\n\treturn checkStep(State(j.State), c.to)"},
-	}},
-	{"leases never expire", "internal/job/db/lease.sql.go", [][2]string{
-		{"THEN jobs.lease_expires_at < clock_timestamp()", "THEN false"},
-	}},
-}
-
-// TestWorkMutants shows that the soak sees what becomes of each mutant.
-func TestWorkMutants(t *testing.T) {
-	if os.Getenv("SLUICE_SOAK_CYCLES") == "" {
-		t.Skip("each mutant is a build and a soak of its own: `make soak` runs them")
+// TestWorkVerdict shows that the soak's verdict sees each kind of wrong.
+func TestWorkVerdict(t *testing.T) {
+	t.Parallel()
+	f, file := newFleet(t), newSample(t, 500)
+	id := f.send(file)
+	f.ended(id)
+	f.checkSums(file, id)
+	if wrong := f.judge(1); len(wrong) > 0 {
+		t.Fatalf("nothing was spoilt, and the verdict is %q", wrong)
 	}
-	for _, m := range workMutants {
-		t.Run(m.name, func(t *testing.T) {
-			source, err := filepath.Abs(filepath.Join("../..", m.file))
-			if err != nil {
-				t.Fatal(err)
-			}
-			text, err := os.ReadFile(source)
-			if err != nil {
-				t.Fatal(err)
-			}
-			patched := string(text)
-			for _, e := range m.edits {
-				if !strings.Contains(patched, e[0]) {
-					t.Fatalf("%s has no %q any more", m.file, e[0])
-				}
-				patched = strings.Replace(patched, e[0], e[1], 1)
-			}
-			dir := t.TempDir()
-			mutant, overlay, path := filepath.Join(dir, "mutant.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "sluice")
-			for name, body := range map[string]string{mutant: patched, overlay: fmt.Sprintf(`{"Replace":{%q:%q}}`, source, mutant)} {
-				if err := os.WriteFile(name, []byte(body), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if out, err := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay, "-o", path, ".").CombinedOutput(); err != nil {
-				t.Fatalf("build mutant: %v\n%s", err, out)
-			}
-			soak := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestWorkSoak$")
-			soak.Env = append(os.Environ(), "SLUICE_SOAK_BINARY="+path, "SLUICE_SOAK_CYCLES=120")
-			out, err := soak.CombinedOutput()
-			if err == nil {
-				t.Fatalf("the soak is content:\n%.2000s", out)
-			}
-			t.Logf("seen:\n%.600s", out)
-		})
+	golden := f.outcome(id)
+	f.disband() // or they might mend it
+	spoil := func(change, undo string, seen func() bool) {
+		t.Helper()
+		f.exec(change)
+		if !seen() {
+			t.Errorf("not seen: %s", change)
+		}
+		f.exec(undo)
+	}
+	judged := func() bool { return len(f.judge(1)) == 1 }
+	spoil(`INSERT INTO steps SELECT job_id, version + 1, state, stage, 0, 0, 0, NULL, NULL, false, now() FROM steps WHERE state = 'JOB_COMPLETE'`,
+		`DELETE FROM steps WHERE version = (SELECT max(version) FROM steps)`, func() bool { return judged() && f.ends(id) == 2 })
+	spoil(`UPDATE offers SET fence = fence + 1 WHERE account_id = 'A001'`, `UPDATE offers SET fence = fence - 1 WHERE account_id = 'A001'`,
+		func() bool { return judged() && f.outcome(id) != golden })
+	spoil(`UPDATE offers SET amount_minor = amount_minor + 1 WHERE account_id = 'A001'`, `UPDATE offers SET amount_minor = amount_minor - 1 WHERE account_id = 'A001'`,
+		func() bool { return f.outcome(id) != golden })
+	spoil(`UPDATE results SET fence = fence + 1`, `UPDATE results SET fence = fence - 1`, func() bool { return len(f.judge(1)) > 0 })
+	if len(f.judge(2)) != 1 {
+		t.Error("not seen: a job that is missing")
+	}
+	key := "results/default/" + id + "/1/aggregates.parquet"
+	_, err := f.bucket.Put(t.Context(), key, []byte("left"))
+	f.must(err)
+	if !judged() {
+		t.Error("not seen: an object of a lost attempt")
+	}
+	f.must(f.bucket.Delete(t.Context(), key))
+	f.ask(&key, `SELECT aggregates_key FROM results`)
+	f.must(f.bucket.Delete(t.Context(), key))
+	if !judged() {
+		t.Error("not seen: an object that is gone")
 	}
 }

@@ -39,7 +39,7 @@ func (s *Store) Retry(ctx context.Context, tenant, id string) error {
 		if state := State(j.State); !j.Received || !state.Terminal() {
 			return fmt.Errorf("retry job %s: %w: it has not ended, or its bytes never all came", id, ErrStep)
 		}
-		if _, err := s.step(ctx, tx, change{id: id, to: UploadComplete, edit: func(j *row) { j.Deaths = 0 }}); err != nil {
+		if _, err := s.step(ctx, tx, change{id: id, to: UploadComplete, edit: func(j *row) { j.Deaths, j.DeathFences = 0, []int64{} }}); err != nil {
 			return err
 		}
 		return s.keepStray(ctx, tx, tenant, id) // the rejects of the attempt that failed

@@ -40,6 +40,20 @@ func (s *Store) Died(ctx context.Context, l *Lease) error {
 	return s.InTx(ctx, func(tx pgx.Tx) error { return s.buryTx(ctx, tx, l.JobID, l) })
 }
 
+// Survived takes back the death that was counted of an attempt whose worker
+// lives: it was stopped, or cut off from Postgres, and lost its lease meanwhile.
+// Where none was counted it does nothing.
+func (s *Store) Survived(ctx context.Context, l *Lease) error {
+	n, err := s.q.TakeDeathBack(ctx, db.TakeDeathBackParams{ID: l.JobID, Fence: l.Fence})
+	if err != nil {
+		return fmt.Errorf("take death of job %s back: %w", l.JobID, err)
+	}
+	if n > 0 {
+		s.log.InfoContext(ctx, "death taken back", slog.String("job_id", l.JobID))
+	}
+	return nil
+}
+
 // recoverTx enqueues a stranded job anew: one that is queued as it is, one that
 // is held as one whose worker died.
 func (s *Store) recoverTx(ctx context.Context, tx pgx.Tx, id string) error {
@@ -67,18 +81,18 @@ func (s *Store) buryTx(ctx context.Context, tx pgx.Tx, id string, held *Lease) e
 	if held != nil && j.Fence != held.Fence {
 		return ErrLostLease
 	}
-	deaths := j.Deaths
+	deaths, fences := j.Deaths, j.DeathFences
 	if j.Solitary {
-		deaths++
+		deaths, fences = deaths+1, append(fences, j.Fence)
 	}
 	c := change{id: id, from: InProgress, to: UploadComplete, held: held, edit: func(r *row) {
-		r.Alone, r.Deaths = true, deaths
+		r.Alone, r.Deaths, r.DeathFences = true, deaths, fences
 		r.wait("its worker died and it is tried again", 0)
 	}}
 	if deaths >= maxDeaths {
 		s.log.ErrorContext(ctx, "job ends its workers", slog.String("job_id", id))
 		c.to, c.edit = Failed, func(r *row) {
-			r.Deaths = deaths
+			r.Deaths, r.DeathFences = deaths, fences
 			r.fail(poison, true)
 		}
 	}

@@ -120,3 +120,39 @@ func TestLeaseExpiryIsASetting(t *testing.T) {
 		t.Errorf("by default a lease lives %v and is renewed every %v", f.LeaseExpiry(), f.LeaseHeartbeat())
 	}
 }
+
+// The death of a worker that comes back is taken back, once, and no other's.
+func TestSurvived(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	id := f.queued()
+	var lost []*job.Lease
+	for range 2 {
+		l := f.claim(id)
+		f.must(f.BeginAlone(t.Context(), l))
+		f.die(l)
+		lost = append(lost, l)
+	}
+	f.must(f.Survived(t.Context(), f.claim(id))) // it has not died
+	for range 2 {
+		f.must(f.Survived(t.Context(), lost[0]))
+		if n := f.get(id).Deaths; n != 1 {
+			t.Errorf("%d deaths are counted, want the other one", n)
+		}
+	}
+}
+
+// While it may be Postgres that was away, no lease is taken for lost; what is
+// queued needs no lease.
+func TestRecoverWithoutLeases(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.expire(f.claimed())
+	id := f.queued()
+	f.exec(`DELETE FROM river_job WHERE args->>'job_id' = $1`, id)
+	ids, err := f.Recover(t.Context(), 10, false)
+	f.must(err)
+	if len(ids) != 1 || ids[0] != id {
+		t.Errorf("recovered %v, want %s", ids, id)
+	}
+}

@@ -131,13 +131,16 @@ func (s *Store) Release(ctx context.Context, l *Lease, reason string, after time
 }
 
 // Recover finds up to limit jobs that nobody works on although somebody should,
-// and enqueues them anew: those whose lease expired, and queued ones whose River
-// job has ended, is gone, or was fetched a lease's life ago and never claimed.
-// Workers may call it at once. It returns the ids it enqueued, also with an
-// error.
-func (s *Store) Recover(ctx context.Context, limit int) (ids []string, err error) {
+// and enqueues them anew: those whose lease expired, if leases says so, and
+// queued ones whose River job has ended, is gone, or was fetched a lease's life
+// ago and never claimed. Workers may call it at once. It returns the ids it
+// enqueued, also with an error.
+//
+// While Postgres is away nobody can renew a lease: call it with leases only when
+// Postgres has been there for a lease's life.
+func (s *Store) Recover(ctx context.Context, limit int, leases bool) (ids []string, err error) {
 	for len(ids) < limit {
-		id, err := s.recoverOne(ctx)
+		id, err := s.recoverOne(ctx, leases)
 		if errors.Is(err, pgx.ErrNoRows) {
 			break
 		}
@@ -150,11 +153,20 @@ func (s *Store) Recover(ctx context.Context, limit int) (ids []string, err error
 	return ids, nil
 }
 
+// Uptime is how long Postgres has been running.
+func (s *Store) Uptime(ctx context.Context) (time.Duration, error) {
+	seconds, err := s.q.Uptime(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("ask for uptime: %w", err)
+	}
+	return time.Duration(seconds * float64(time.Second)), nil
+}
+
 // recoverOne returns pgx.ErrNoRows when there is nothing to recover, or nothing
 // that another worker is not recovering.
-func (s *Store) recoverOne(ctx context.Context) (id string, err error) {
+func (s *Store) recoverOne(ctx context.Context, leases bool) (id string, err error) {
 	err = s.InTx(ctx, func(tx pgx.Tx) error {
-		if id, err = s.q.WithTx(tx).LockStranded(ctx, s.expiry.Seconds()); err != nil {
+		if id, err = s.q.WithTx(tx).LockStranded(ctx, db.LockStrandedParams{Leases: leases, Seconds: s.expiry.Seconds()}); err != nil {
 			return fmt.Errorf("find stranded job: %w", err)
 		}
 		return s.recoverTx(ctx, tx, id)

@@ -20,7 +20,7 @@ func (f fixture) expire(l *job.Lease) {
 
 func (f fixture) recover(limit int) []string {
 	f.t.Helper()
-	ids, err := f.Recover(f.ctx(), limit)
+	ids, err := f.Recover(f.ctx(), limit, true)
 	f.must(err)
 	return ids
 }
@@ -265,7 +265,7 @@ func TestRecoverAtOnce(t *testing.T) {
 	found := make(chan []string, workers)
 	for range workers {
 		go func() {
-			ids, err := f.Recover(t.Context(), 10)
+			ids, err := f.Recover(t.Context(), 10, true)
 			if err != nil {
 				t.Error(err)
 			}

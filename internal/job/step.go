@@ -144,6 +144,7 @@ func (j *row) saved() db.SaveJobParams {
 		Alone:          j.Alone,
 		Solitary:       j.Solitary,
 		Deaths:         j.Deaths,
+		DeathFences:    j.DeathFences,
 		WaitReason:     j.WaitReason,
 		WaitUntil:      j.WaitUntil,
 		ErrorCode:      j.ErrorCode,

@@ -49,9 +49,9 @@ const lockStranded = `-- name: LockStranded :one
 WITH stranded AS MATERIALIZED (
   SELECT jobs.id, jobs.fence FROM jobs LEFT JOIN river_job rj ON rj.id = jobs.river_job_id
   WHERE jobs.state IN ('UPLOAD_COMPLETE', 'IN_PROGRESS') AND CASE jobs.state
-    WHEN 'IN_PROGRESS' THEN jobs.lease_expires_at < clock_timestamp()
+    WHEN 'IN_PROGRESS' THEN jobs.lease_expires_at < clock_timestamp() AND $1::boolean
     ELSE rj.id IS NULL OR rj.state IN ('cancelled', 'completed', 'discarded')
-      OR (rj.state = 'running' AND rj.attempted_at < clock_timestamp() - make_interval(secs => $1::float8))
+      OR (rj.state = 'running' AND rj.attempted_at < clock_timestamp() - make_interval(secs => $2::float8))
     END)
 SELECT jobs.id FROM jobs JOIN stranded ON stranded.id = jobs.id AND stranded.fence = jobs.fence
 WHERE jobs.lease_expires_at IS NULL OR jobs.lease_expires_at < clock_timestamp()
@@ -59,14 +59,22 @@ ORDER BY jobs.id LIMIT 1
 FOR NO KEY UPDATE OF jobs SKIP LOCKED
 `
 
+type LockStrandedParams struct {
+	Leases  bool
+	Seconds float64
+}
+
 // One job that nobody works on although somebody should: its lease expired, or
 // it is queued but its River job has ended, is lost, or was fetched by a worker
 // that did not come to claim it.
 //
+// Leases that expired are left alone where @leases is false: their holders may
+// be about to renew them.
+//
 // What the snapshot shows of River is old once the row is locked: another may
 // have recovered the job in between. Its fence tells.
-func (q *Queries) LockStranded(ctx context.Context, seconds float64) (string, error) {
-	row := q.db.QueryRow(ctx, lockStranded, seconds)
+func (q *Queries) LockStranded(ctx context.Context, arg LockStrandedParams) (string, error) {
+	row := q.db.QueryRow(ctx, lockStranded, arg.Leases, arg.Seconds)
 	var id string
 	err := row.Scan(&id)
 	return id, err
@@ -103,4 +111,33 @@ func (q *Queries) SaveProgress(ctx context.Context, arg SaveProgressParams) (int
 	var count int64
 	err := row.Scan(&count)
 	return count, err
+}
+
+const takeDeathBack = `-- name: TakeDeathBack :execrows
+UPDATE jobs SET deaths = deaths - 1, death_fences = array_remove(death_fences, $1::bigint)
+WHERE id = $2 AND $1::bigint = ANY(death_fences)
+`
+
+type TakeDeathBackParams struct {
+	Fence int64
+	ID    string
+}
+
+func (q *Queries) TakeDeathBack(ctx context.Context, arg TakeDeathBackParams) (int64, error) {
+	result, err := q.db.Exec(ctx, takeDeathBack, arg.Fence, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const uptime = `-- name: Uptime :one
+SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8 AS seconds
+`
+
+func (q *Queries) Uptime(ctx context.Context) (float64, error) {
+	row := q.db.QueryRow(ctx, uptime)
+	var seconds float64
+	err := row.Scan(&seconds)
+	return seconds, err
 }

@@ -45,6 +45,7 @@ type Job struct {
 	Deaths            int32
 	WaitReason        string
 	WaitUntil         *time.Time
+	DeathFences       []int64
 }
 
 type Result struct {

@@ -126,8 +126,8 @@ func (q *Queries) InsertResult(ctx context.Context, arg InsertResultParams) erro
 }
 
 const lockJob = `-- name: LockJob :one
-WITH locked AS MATERIALIZED (SELECT id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until FROM jobs WHERE id = $1 FOR NO KEY UPDATE)
-SELECT id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, clock_timestamp()::timestamptz AS clock FROM locked
+WITH locked AS MATERIALIZED (SELECT id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences FROM jobs WHERE id = $1 FOR NO KEY UPDATE)
+SELECT id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences, clock_timestamp()::timestamptz AS clock FROM locked
 `
 
 type LockJobRow struct {
@@ -165,6 +165,7 @@ type LockJobRow struct {
 	Deaths            int32
 	WaitReason        string
 	WaitUntil         *time.Time
+	DeathFences       []int64
 	Clock             time.Time
 }
 
@@ -207,6 +208,7 @@ func (q *Queries) LockJob(ctx context.Context, id string) (LockJobRow, error) {
 		&i.Deaths,
 		&i.WaitReason,
 		&i.WaitUntil,
+		&i.DeathFences,
 		&i.Clock,
 	)
 	return i, err
@@ -218,11 +220,11 @@ WITH saved AS (
     state = $1, stage = $2, version = $3, size_bytes = $4, crc64 = $5, reference_date = $6,
     fence = $7, river_job_id = $8, lease_expires_at = $9, worker = $10, attempts = $11,
     processed_bytes = $12, rows_accepted = $13, rows_rejected = $14,
-    alone = $15, solitary = $16, deaths = $17, wait_reason = $18, wait_until = $19,
-    error_code = $20, error_message = $21, can_retry = $22,
-    updated_at = $23, started_at = $24, completed_at = $25
-  WHERE id = $26
-  RETURNING id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until),
+    alone = $15, solitary = $16, deaths = $17, death_fences = $18, wait_reason = $19, wait_until = $20,
+    error_code = $21, error_message = $22, can_retry = $23,
+    updated_at = $24, started_at = $25, completed_at = $26
+  WHERE id = $27
+  RETURNING id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences),
 kept AS (
   INSERT INTO steps (job_id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, at)
   SELECT id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, updated_at FROM saved)
@@ -247,6 +249,7 @@ type SaveJobParams struct {
 	Alone          bool
 	Solitary       bool
 	Deaths         int32
+	DeathFences    []int64
 	WaitReason     string
 	WaitUntil      *time.Time
 	ErrorCode      *string
@@ -278,6 +281,7 @@ func (q *Queries) SaveJob(ctx context.Context, arg SaveJobParams) error {
 		arg.Alone,
 		arg.Solitary,
 		arg.Deaths,
+		arg.DeathFences,
 		arg.WaitReason,
 		arg.WaitUntil,
 		arg.ErrorCode,

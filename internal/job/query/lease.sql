@@ -16,12 +16,15 @@ SELECT count(pg_notify('sluice_job', id)) FROM saved;
 -- it is queued but its River job has ended, is lost, or was fetched by a worker
 -- that did not come to claim it.
 --
+-- Leases that expired are left alone where @leases is false: their holders may
+-- be about to renew them.
+--
 -- What the snapshot shows of River is old once the row is locked: another may
 -- have recovered the job in between. Its fence tells.
 WITH stranded AS MATERIALIZED (
   SELECT jobs.id, jobs.fence FROM jobs LEFT JOIN river_job rj ON rj.id = jobs.river_job_id
   WHERE jobs.state IN ('UPLOAD_COMPLETE', 'IN_PROGRESS') AND CASE jobs.state
-    WHEN 'IN_PROGRESS' THEN jobs.lease_expires_at < clock_timestamp()
+    WHEN 'IN_PROGRESS' THEN jobs.lease_expires_at < clock_timestamp() AND @leases::boolean
     ELSE rj.id IS NULL OR rj.state IN ('cancelled', 'completed', 'discarded')
       OR (rj.state = 'running' AND rj.attempted_at < clock_timestamp() - make_interval(secs => @seconds::float8))
     END)
@@ -29,6 +32,13 @@ SELECT jobs.id FROM jobs JOIN stranded ON stranded.id = jobs.id AND stranded.fen
 WHERE jobs.lease_expires_at IS NULL OR jobs.lease_expires_at < clock_timestamp()
 ORDER BY jobs.id LIMIT 1
 FOR NO KEY UPDATE OF jobs SKIP LOCKED;
+
+-- name: Uptime :one
+SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8 AS seconds;
+
+-- name: TakeDeathBack :execrows
+UPDATE jobs SET deaths = deaths - 1, death_fences = array_remove(death_fences, @fence::bigint)
+WHERE id = @id AND @fence::bigint = ANY(death_fences);
 
 -- name: BeginAlone :execrows
 UPDATE jobs SET solitary = true WHERE id = @id AND fence = @fence AND state = 'IN_PROGRESS';

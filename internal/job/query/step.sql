@@ -14,7 +14,7 @@ WITH saved AS (
     state = @state, stage = @stage, version = @version, size_bytes = @size_bytes, crc64 = @crc64, reference_date = @reference_date,
     fence = @fence, river_job_id = @river_job_id, lease_expires_at = @lease_expires_at, worker = @worker, attempts = @attempts,
     processed_bytes = @processed_bytes, rows_accepted = @rows_accepted, rows_rejected = @rows_rejected,
-    alone = @alone, solitary = @solitary, deaths = @deaths, wait_reason = @wait_reason, wait_until = @wait_until,
+    alone = @alone, solitary = @solitary, deaths = @deaths, death_fences = @death_fences, wait_reason = @wait_reason, wait_until = @wait_until,
     error_code = @error_code, error_message = @error_message, can_retry = @can_retry,
     updated_at = @updated_at, started_at = @started_at, completed_at = @completed_at
   WHERE id = @id
