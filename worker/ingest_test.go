@@ -199,21 +199,39 @@ func TestReleaseOnShutdown(t *testing.T) {
 // told for what it waits.
 func TestStoreAway(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	id := w.file(csv...)
-	away := func(rw http.ResponseWriter, _ *http.Request) bool {
-		http.Error(rw, "away", http.StatusForbidden) // which the SDK does not repeat
-		return true
-	}
-	w.onS3.Store(&away)
-	w.start()
-	j := w.await(id, "a wait", func(j job.Job) bool { return j.WaitReason != "" })
-	if j.State != job.UploadComplete || !strings.Contains(j.WaitReason, "object store") || !j.WaitUntil.After(j.UpdatedAt) {
-		t.Errorf("%s, waits because %q until %v", j.State, j.WaitReason, j.WaitUntil)
-	}
-	w.onS3.Store(nil)
-	if j := w.ends(id); j.State != job.JobComplete || j.WaitReason != "" || j.Deaths != 0 {
-		t.Errorf("%s, %v, waits because %q", j.State, j.Error, j.WaitReason)
+	for name, away := range map[string]func(rw http.ResponseWriter, r *http.Request) bool{
+		"refuses": func(rw http.ResponseWriter, _ *http.Request) bool {
+			http.Error(rw, "away", http.StatusForbidden) // which the SDK does not repeat
+			return true
+		},
+		"breaks off reads": func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodGet {
+				panic(http.ErrAbortHandler)
+			}
+			return false
+		},
+		"breaks off writes": func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPut {
+				panic(http.ErrAbortHandler)
+			}
+			return false
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			id := w.file(csv...)
+			w.onS3.Store(&away)
+			w.start()
+			j := w.await(id, "a wait, or an end", func(j job.Job) bool { return j.WaitReason != "" || j.State.Terminal() })
+			if j.State != job.UploadComplete || !strings.Contains(j.WaitReason, "object store") || !j.WaitUntil.After(j.UpdatedAt) {
+				t.Fatalf("%s, %v, waits because %q until %v", j.State, j.Error, j.WaitReason, j.WaitUntil)
+			}
+			w.onS3.Store(nil)
+			if j := w.ends(id); j.State != job.JobComplete || j.WaitReason != "" || j.Deaths != 0 {
+				t.Errorf("%s, %v, waits because %q", j.State, j.Error, j.WaitReason)
+			}
+		})
 	}
 }
 

@@ -31,7 +31,7 @@ func TestSlowCommit(t *testing.T) {
 	}
 }
 
-// outcomes counts a worker's attempts, by those outcomes that there were.
+// outcomes counts a worker's attempts.
 func outcomes(t *testing.T, registry *prometheus.Registry) map[string]uint64 {
 	t.Helper()
 	families, err := registry.Gather()
@@ -44,7 +44,7 @@ func outcomes(t *testing.T, registry *prometheus.Registry) map[string]uint64 {
 			continue
 		}
 		for _, metric := range family.GetMetric() {
-			if n := metric.GetHistogram().GetSampleCount(); n > 0 {
+			if n := metric.GetHistogram().GetSampleCount(); n > 0 { // every outcome is there from the start
 				counts[metric.GetLabel()[0].GetValue()] = n
 			}
 		}

@@ -39,7 +39,10 @@ func TestWorkSoak(t *testing.T) {
 	for _, moment := range slices.Sorted(maps.Keys(s.moments)) {
 		t.Logf("struck %d times at %s", s.moments[moment], moment)
 	}
-	t.Logf("%d cycles; the longest from a strike to the job's next attempt: %v of a lease of %v", cycles, s.slowest.Round(time.Millisecond), fleetLease)
+	for _, fault := range slices.Sorted(maps.Keys(s.slowest)) {
+		t.Logf("%s: the job was begun again %v after it, at most", fault, s.slowest[fault].Round(time.Millisecond))
+	}
+	t.Logf("%d cycles, with a lease of %v", cycles, fleetLease)
 }
 
 // workSoak is a fleet, the files it works, and what they come to undisturbed.
@@ -52,13 +55,13 @@ type workSoak struct {
 	calm    []time.Duration
 	sent    int
 	moments map[string]int
-	slowest time.Duration // from a strike until a job that was begun is begun again
+	slowest map[string]time.Duration // by fault, until a job that was begun is begun again
 }
 
 func newWorkSoak(t *testing.T, seed uint64) *workSoak {
 	t.Helper()
 	s := &workSoak{
-		fleet: newMortalFleet(t), random: rand.New(rand.NewPCG(seed, 0)), moments: map[string]int{},
+		fleet: newMortalFleet(t), random: rand.New(rand.NewPCG(seed, 0)), moments: map[string]int{}, slowest: map[string]time.Duration{},
 		files: []sample{newSample(t, 500), newSample(t, 60_000), newSample(t, 250_000)},
 	}
 	for _, file := range s.files {
@@ -97,7 +100,7 @@ func (s *workSoak) cycle(n, at int) {
 	var again float64
 	s.ask(&again, `SELECT coalesce(extract(epoch FROM min(at) - $2), 0) FROM steps WHERE job_id = $1 AND state = 'IN_PROGRESS' AND at > $2
 		AND EXISTS (SELECT FROM steps WHERE job_id = $1 AND state = 'IN_PROGRESS' AND at <= $2)`, c.id, struck)
-	s.slowest = max(s.slowest, time.Duration(again*float64(time.Second)))
+	s.slowest[fault.name] = max(s.slowest[fault.name], time.Duration(again*float64(time.Second)))
 	switch {
 	case s.ends(c.id) != 1:
 		s.Errorf("cycle %d, %s: %s has ended %d times", n, fault.name, c.id, s.ends(c.id))
@@ -106,7 +109,9 @@ func (s *workSoak) cycle(n, at int) {
 			s.Errorf("cycle %d, %s: %s came to something else than undisturbed", n, fault.name, c.id)
 		}
 	case !fault.spoils || code != "source_changed":
-		s.Errorf("cycle %d, %s: %s is %s %s", n, fault.name, c.id, state, code)
+		var why string
+		s.ask(&why, `SELECT error_message FROM jobs WHERE id = $1`, c.id)
+		s.Errorf("cycle %d, %s: %s is %s %s: %s", n, fault.name, c.id, state, code, why)
 	}
 }
 

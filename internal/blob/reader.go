@@ -2,6 +2,7 @@ package blob
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -143,6 +144,20 @@ func (s *stream) pause(cause error) error {
 	}
 }
 
+// brokenOff is an error of a connection whose chain ends in io.EOF. It hides
+// that, for a reader above would take it for the end of the object; all else in
+// the chain can be asked for.
+type brokenOff struct{ error }
+
+func (e brokenOff) As(target any) bool { return errors.As(e.error, target) }
+
+func unended(err error) error {
+	if errors.Is(err, io.EOF) {
+		return brokenOff{err}
+	}
+	return err
+}
+
 // get requests the bytes of a span.
 func (b *Bucket) get(ctx context.Context, o span) (io.ReadCloser, error) {
 	in := &s3.GetObjectInput{Bucket: &b.name, Key: &o.Key, IfMatch: &o.ETag, VersionId: given(o.VersionID)}
@@ -151,7 +166,7 @@ func (b *Bucket) get(ctx context.Context, o span) (io.ReadCloser, error) {
 	}
 	out, err := b.client.GetObject(ctx, in)
 	if err != nil {
-		return nil, fmt.Errorf("get object %s: %w", o.Key, sentinel(err))
+		return nil, fmt.Errorf("get object %s: %w", o.Key, unended(sentinel(err)))
 	}
 	if got := aws.ToInt64(out.ContentLength); got != o.end-o.at {
 		_ = out.Body.Close()

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/aws/smithy-go"
 
 	"sluice/internal/blob"
 	"sluice/internal/devstack/devtest"
@@ -84,13 +88,21 @@ func TestBrokenConnections(t *testing.T) {
 	content(t, direct, whole, stat)
 }
 
-// A server that never gets further than the header is given up.
+// A server that ends each connection before it answers is given up.
 func TestReadGivesUp(t *testing.T) {
 	t.Parallel()
 	cfg := devtest.S3Config(t)
 	o := put(t, open(t, cfg), "object", random(1<<20))
-	cfg.Endpoint = "http://" + cutter(t, strings.TrimPrefix(cfg.Endpoint, "http://"), slices.Repeat([]int64{0}, 100)...)
-	if _, err := io.ReadAll(open(t, cfg).Open(t.Context(), o)); err == nil {
-		t.Error("read without a connection")
+	away := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	t.Cleanup(away.Close)
+	cfg.Endpoint = away.URL
+	b := open(t, cfg)
+	_, err := io.ReadAll(b.Open(t.Context(), o))
+	_, errAt := b.ReaderAt(t.Context(), o).ReadAt(make([]byte, 10), 0)
+	for _, err := range []error{err, errAt} {
+		// The connection's EOF, in its chain, would be taken for the object's.
+		if operation := (*smithy.OperationError)(nil); err == nil || errors.Is(err, io.EOF) || !errors.As(err, &operation) {
+			t.Errorf("read without a connection: %v", err)
+		}
 	}
 }

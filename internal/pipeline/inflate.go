@@ -118,7 +118,7 @@ func (in *inflater) Read(p []byte) (int, error) {
 	switch {
 	case in.out > ratioFreeFor && in.out/maxRatio > in.src.bytes.Load():
 		n, err = 0, fail(CodeBadCompression, "the file inflates to more than %d times its size", maxRatio)
-	case err != nil && !errors.Is(err, io.EOF):
+	case err != nil && err != io.EOF: //nolint:errorlint // as in source
 		err = in.fault(err)
 	}
 	in.err = err

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"hash"
 	"io"
 	"sync/atomic"
@@ -45,7 +44,7 @@ func (s *source) Read(p []byte) (int, error) {
 		s.sha.Write(p[:n])
 	}
 	switch {
-	case errors.Is(err, io.EOF):
+	case err == io.EOF: // one that wraps it is a source that was cut off
 		s.done = true
 	case err != nil:
 		s.err = err
