@@ -128,18 +128,21 @@ func (f *files) owned(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // finished has DELETE of an upload that became a job delete the job, with all that
-// came of it; only one that is under way is tusd's to terminate. Like owned it
-// lets nobody through to another tenant's.
+// came of it, which no upload token may; only one that is under way is tusd's to
+// terminate. Like owned it lets nobody through to another tenant's.
 func (f *files) finished(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		info, err := f.info(c.Request().Context(), c.Param("id"))
 		if err != nil {
 			return err
 		}
-		if info.Complete && info.Concat != "partial" {
-			return f.gateway.delete(c)
+		if !info.Complete || info.Concat == "partial" {
+			return next(c)
 		}
-		return next(c)
+		if _, granted := upload.GrantOf(c.Request().Context()); granted {
+			return newProblem(http.StatusForbidden, "The upload is complete and has become a job; to delete that takes an API key.")
+		}
+		return f.gateway.delete(c)
 	}
 }
 

@@ -75,6 +75,9 @@ func TestTokenSendsAndFollows(t *testing.T) {
 	}
 	wantProblem(t, s.do(http.MethodPost, "/files/", token.with("Upload-Length", "1"), nil), http.StatusForbidden, "/files/")
 
+	// What is complete is a job's: its deletion takes the key, by this way too.
+	wantProblem(t, s.do(http.MethodDelete, path, token.with(), nil), http.StatusForbidden, "DELETE "+path)
+
 	for _, c := range []struct{ method, path string }{
 		{"GET", "/api/jobs/"},
 		{"GET", "/api/jobs/" + id + "/offers/"},
