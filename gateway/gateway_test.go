@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -260,9 +261,9 @@ func (s *server) result(id string, o outcome) job.Result {
 	if o.parquet == nil {
 		o.parquet = parquetOf(s.t, o.exponent, o.rows)
 	}
-	r.Aggregates = s.put(job.ResultPrefix(o.tenant, id)+"1/aggregates.parquet", o.parquet)
+	r.Aggregates = s.put(job.ResultPrefix(cmp.Or(o.tenant, job.DefaultTenant), id)+"1/aggregates.parquet", o.parquet)
 	if o.rejects != "" {
-		r.Rejects = s.put(job.ResultPrefix(o.tenant, id)+"1/rejects.csv", []byte(o.rejects))
+		r.Rejects = s.put(job.ResultPrefix(cmp.Or(o.tenant, job.DefaultTenant), id)+"1/rejects.csv", []byte(o.rejects))
 	}
 	return r
 }
