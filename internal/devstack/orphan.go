@@ -2,7 +2,9 @@ package devstack
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,9 +14,12 @@ import (
 
 // Remove deletes a directory of [StartPostgres] or [StartS3] whose process is
 // gone, after ending what it left running there. One whose process lives is
-// [ErrInUse].
+// [ErrInUse], and one that is not there is removed already.
 func Remove(ctx context.Context, dir string) error {
 	lock, err := LockDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("remove: %w", err)
 	}
