@@ -1,6 +1,7 @@
 // What scenarios have in common.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
 
@@ -48,6 +49,28 @@ export async function line(page) {
   const network = await page.context().newCDPSession(page);
   await network.send('Network.enable');
   return (offline, rate = -1) => network.send('Network.emulateNetworkConditions', { offline, latency: rate < 0 ? 0 : 1, downloadThroughput: -1, uploadThroughput: rate });
+}
+
+// cable is a way to the server of so many bytes a second upwards, which can be pulled out and put in again. What
+// Chromium calls offline lets all arrive that it has taken, at times the rest of a file.
+export async function cable(rate) {
+  const { hostname, port } = new URL(url), ends = new Set();
+  let out = false;
+  const server = createServer(near => {
+    if (out) return near.destroy();
+    const far = connect(port, hostname);
+    ends.add(near);
+    for (const end of [near, far]) end.on('error', () => {}).on('close', () => { near.destroy(); far.destroy(); ends.delete(near); });
+    far.pipe(near);
+    near.on('data', bytes => { far.write(bytes); near.pause(); setTimeout(() => near.resume(), 1000 * bytes.length / rate); });
+  });
+  await new Promise(listening => server.listen(0, '127.0.0.1', listening));
+  server.unref();
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    pull() { out = true; for (const end of ends) end.destroy(); },
+    plug() { out = false; },
+  };
 }
 
 // reaches waits until that part of the one upload is sent, and returns how much is.
