@@ -11,6 +11,7 @@ import (
 
 	"sluice/internal/job"
 	"sluice/internal/money"
+	"sluice/internal/pipeline"
 )
 
 // writeJSON answers with v. Money and rates in v are json.Number or
@@ -71,16 +72,12 @@ func timestamp(t time.Time) *time.Time {
 	return &utc
 }
 
-// cell guards a text cell of a CSV against the spreadsheets that would run it
-// as a formula. Numbers are left alone.
+// cell puts an apostrophe before what a spreadsheet would run.
 func cell(text string) string {
-	if text == "" || !strings.Contains("=+-@\t\r", text[:1]) {
-		return text
+	if pipeline.Formula(text) {
+		return "'" + text
 	}
-	if digits := text[1:]; (text[0] == '+' || text[0] == '-') && digits != "" && strings.Trim(digits, "0123456789.,") == "" {
-		return text
-	}
-	return "'" + text
+	return text
 }
 
 // date writes a day number as civil does, and the absence of one as nil.

@@ -99,7 +99,7 @@ func appendCell[T string | []byte](dst []byte, cell T) []byte {
 	if quoted {
 		dst = append(dst, '"')
 	}
-	if runs(cell) {
+	if Formula(cell) {
 		dst = append(dst, '\'')
 	}
 	for i := range len(cell) {
@@ -114,9 +114,9 @@ func appendCell[T string | []byte](dst []byte, cell T) []byte {
 	return dst
 }
 
-// runs tells whether a spreadsheet would take the cell for a formula. A signed
-// number it would not, and an amount is to stay one.
-func runs[T string | []byte](cell T) bool {
+// Formula tells whether a spreadsheet would take the cell of a CSV for a formula,
+// and run it. A signed number it would not, and an amount is to stay one.
+func Formula[T string | []byte](cell T) bool {
 	if len(cell) == 0 || strings.IndexByte("=+-@\t\r", cell[0]) < 0 {
 		return false
 	}
