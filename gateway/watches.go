@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -35,9 +36,8 @@ func (g *Gateway) withDrops(h echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// watchJSON is what a tenant is told of a watch.
-type watchJSON struct {
-	ID           string          `json:"id"`
+// watchSettings are what a watch is asked for with and shown by.
+type watchSettings struct {
 	Bucket       string          `json:"bucket"`
 	Prefix       string          `json:"prefix"`
 	Suffixes     []string        `json:"suffixes"`
@@ -47,24 +47,22 @@ type watchJSON struct {
 	After        drop.After      `json:"after"`
 	MoveTo       string          `json:"move_to"`
 	InOrder      bool            `json:"in_order"`
-	Since        *time.Time      `json:"since"` // null: everything that is there is taken
-	CreatedAt    *time.Time      `json:"created_at"`
-	ListedAt     *time.Time      `json:"listed_at"` // null until a listing came to its end
-	ListError    *string         `json:"list_error"`
+}
+
+// watchJSON is what a tenant is told of a watch.
+type watchJSON struct {
+	ID string `json:"id"`
+	watchSettings
+	Since     *time.Time `json:"since"` // null: everything that is there is taken
+	CreatedAt *time.Time `json:"created_at"`
+	ListedAt  *time.Time `json:"listed_at"` // null until a listing came to its end
+	ListError *string    `json:"list_error"`
 }
 
 // watchRequest is what a watch is asked for with.
 type watchRequest struct {
-	Bucket       string          `json:"bucket"`
-	Prefix       string          `json:"prefix"`
-	Suffixes     []string        `json:"suffixes"`
-	CreditConfig json.RawMessage `json:"credit_model_config"`
-	Aggregate    json.RawMessage `json:"aggregate_config"`
-	ParseConfig  json.RawMessage `json:"parse_config"`
-	After        drop.After      `json:"after"`
-	MoveTo       string          `json:"move_to"`
-	InOrder      bool            `json:"in_order"`
-	Backfill     string          `json:"backfill"` // "", "all" or a time
+	watchSettings
+	Backfill string `json:"backfill"` // "", "all" or a time
 }
 
 func (g *Gateway) listWatches(c echo.Context) error {
@@ -143,7 +141,8 @@ func readWatch(c echo.Context) (d drop.Draft, err error) {
 // jsonFault says what is wrong with a JSON text, without its content.
 func jsonFault(err error) string {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return wrong.Field + " is a " + wrong.Value + " where none can be"
+		field := strings.TrimPrefix(wrong.Field, "watchSettings.") // encoding/json names embedded structs, too
+		return field + " is a " + wrong.Value + " where none can be"
 	}
 	return "it is not that"
 }
@@ -166,10 +165,12 @@ func configJSON(text string) json.RawMessage {
 
 func watchOf(w drop.Watch) watchJSON {
 	out := watchJSON{
-		ID: w.ID, Bucket: w.Bucket, Prefix: w.Prefix, Suffixes: w.Suffixes,
-		CreditConfig: configJSON(w.CreditConfig), Aggregate: configJSON(w.AggregateConfig), ParseConfig: configJSON(w.ParseConfig),
-		After: w.After, MoveTo: w.MoveTo, InOrder: w.InOrder,
-		CreatedAt: timestamp(w.CreatedAt), ListedAt: timestamp(w.ListedAt),
+		ID: w.ID, CreatedAt: timestamp(w.CreatedAt), ListedAt: timestamp(w.ListedAt),
+		watchSettings: watchSettings{
+			Bucket: w.Bucket, Prefix: w.Prefix, Suffixes: w.Suffixes,
+			CreditConfig: configJSON(w.CreditConfig), Aggregate: configJSON(w.AggregateConfig), ParseConfig: configJSON(w.ParseConfig),
+			After: w.After, MoveTo: w.MoveTo, InOrder: w.InOrder,
+		},
 	}
 	if !w.Since.Equal(drop.All) {
 		out.Since = timestamp(w.Since)

@@ -88,7 +88,7 @@ func TestWatchesAreKeptWithinAreas(t *testing.T) {
 		"a bad date":              {`{"bucket":"BUCKET","prefix":"drops/","backfill":"soon"}`, "backfill", 400},
 		"a bad after":             {`{"bucket":"BUCKET","prefix":"drops/","after":"burn"}`, "after", 400},
 		"no JSON":                 {`bucket=BUCKET`, "JSON object", 400},
-		"a number for a name":     {`{"bucket":7}`, "bucket is a number", 400},
+		"a number for a name":     {`{"bucket":7}`, "contract; bucket is a number", 400},
 	} {
 		body := strings.NewReplacer("BUCKET", bucket.Name(), "OWN", s.bucket.Name()).Replace(c.body)
 		if a := s.send("/api/watches/", body, nil); a.status != c.status || !strings.Contains(a.body, c.want) {
