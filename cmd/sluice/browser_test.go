@@ -22,7 +22,7 @@ import (
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	chromium, dir := devtest.Chromium(t), browserDriver(t)
-	for _, scenario := range []string{"drop", "offline", "reload", "tabs", "fifty", "wrong", "rejects", "hostile", "docs", "control", "key", "elsewhere"} {
+	for _, scenario := range []string{"drop", "offline", "reload", "tabs", "fifty", "wrong", "rejects", "hostile", "docs", "control", "toolate", "cancel", "key", "elsewhere"} {
 		t.Run(scenario, func(t *testing.T) { // one at a time: a browser takes all that two cores have
 			s, env := serveFor(t, dir, scenario)
 			found := drive(t, dir, append(env, "CHROMIUM="+chromium), scenario, s.url)
@@ -51,7 +51,7 @@ func serveFor(t *testing.T, dir, scenario string) (s *server, driver []string) {
 		s = serve(t, append(env, "SLUICE_API_KEY=browser-key", "SLUICE_CORS_ORIGINS="+web.URL), "127.0.0.1:0")
 		shop.sluice.Store(&s.url)
 		return s, []string{"ELSEWHERE=" + web.URL}
-	case "control": // jobs stay queued
+	case "control", "cancel": // jobs stay queued
 		return launch(t, command(t, append(env, "SLUICE_LOG_FORMAT=json", "SLUICE_HTTP_ADDR=127.0.0.1:0"), "serve")), nil
 	}
 	return serve(t, env, "127.0.0.1:0"), nil

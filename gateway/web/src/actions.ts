@@ -13,10 +13,6 @@ const post = (what: string) => async (s: Status) => { await call(`/api/jobs/${s.
 
 const cancel: Action = { name: 'Cancel', run: post('cancel') };
 const retry: Action = { name: 'Try again', run: post('retry') };
-const giveUp: Action = {
-  name: 'Cancel',
-  run: async s => { await call(`/files/${s.job_id}`, { method: 'DELETE', headers: { 'Tus-Resumable': '1.0.0' } }); return true; },
-};
 const remove: Action = {
   name: 'Delete', danger: true, gone: true,
   run: async s => {
@@ -28,8 +24,7 @@ const remove: Action = {
 
 export function actions(s: Status): Action[] {
   switch (s.state) {
-    case 'OPEN': return s.channel === 'tus' ? [giveUp] : [cancel];
-    case 'UPLOAD_COMPLETE': case 'IN_PROGRESS': return [cancel];
+    case 'OPEN': case 'UPLOAD_COMPLETE': case 'IN_PROGRESS': return [cancel];
     default: return s.can_retry ? [retry, remove] : [remove];
   }
 }

@@ -147,7 +147,7 @@ function Left({ upload: u }: { upload: Unfinished }) {
     <article class="card" aria-label={`Unfinished: ${u.name}`}>
       <div class="line">
         <h2 class="name">{u.name}</h2>
-        <button onClick={() => { left.value = left.value.filter(x => x !== u); void discard(u); }}>Discard</button>
+        <button onClick={() => void discard(u).then(() => { left.value = left.value.filter(x => x !== u); }, error => { notice.value = (error as Error).message; })}>Discard</button>
       </div>
       <p>{bytes(u.offset)} of {bytes(u.size)} are stored. Drop or choose the same file again, and it goes on from there.</p>
       <progress max={u.size} value={u.offset} aria-label={`Stored of ${u.name}`} />
@@ -160,8 +160,8 @@ function Going({ transfer: t }: { transfer: Transfer }) {
   const left = t.left.value;
   const now = {
     queued: 'Waits for its turn', sending: left === null ? 'Sending' : `${bytes(Math.round(t.speed.value))}/s, ${duration(left)} left`,
-    paused: 'Paused', waiting: 'No connection. It goes on by itself when the line is back.',
-    stored: 'Stored', failed: t.problem.value, cancelled: 'Cancelled',
+    paused: 'Paused', waiting: 'No connection. It goes on by itself when the line is back.', cancelling: 'Being cancelled. The server is told as soon as it answers.',
+    stored: t.problem.value || 'Stored', failed: t.problem.value, cancelled: 'Cancelled',
   }[phase];
   return (
     <article class="card going" aria-label={t.file.name}>
@@ -170,7 +170,7 @@ function Going({ transfer: t }: { transfer: Transfer }) {
         {phase === 'sending' && <button onClick={() => t.pause()} aria-label={`Pause ${t.file.name}`}>Pause</button>}
         {phase === 'paused' && <button onClick={() => t.resume()} aria-label={`Resume ${t.file.name}`}>Resume</button>}
         {phase === 'failed' && <button onClick={() => t.resume()} aria-label={`Try ${t.file.name} again`}>Try again</button>}
-        {(phase === 'queued' || phase === 'sending' || phase === 'paused' || phase === 'waiting') && <button onClick={() => t.cancel()} aria-label={`Cancel ${t.file.name}`}>Cancel</button>}
+        {(phase === 'queued' || phase === 'sending' || phase === 'paused' || phase === 'waiting') && <button onClick={() => void t.cancel()} aria-label={`Cancel ${t.file.name}`}>Cancel</button>}
         {phase === 'stored' && <a class="button" href={`#${t.id.value}`}>Show its job</a>}
         {(phase === 'failed' || phase === 'cancelled') && <button class="quiet" aria-label={`Remove ${t.file.name}`} onClick={() => { t.forget(); transfers.value = transfers.value.filter(x => x !== t); }}>✕</button>}
       </div>

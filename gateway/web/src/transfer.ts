@@ -2,9 +2,9 @@
 // where an upload lives, so that it goes on after a reload or a crash.
 import { computed, signal } from '@preact/signals';
 import { Upload, defaultOptions, type PreviousUpload } from 'tus-js-client';
-import { call, keyNeeded } from './api';
+import { call, keyNeeded, pause, Refused } from './api';
 
-export type Phase = 'queued' | 'sending' | 'paused' | 'waiting' | 'stored' | 'failed' | 'cancelled';
+export type Phase = 'queued' | 'sending' | 'paused' | 'waiting' | 'cancelling' | 'stored' | 'failed' | 'cancelled';
 export interface Settings { credit_model_config?: string; aggregate_config?: string; parse_config?: string }
 
 const FIRST_WAIT = 500, MAX_WAIT = 15_000;
@@ -44,7 +44,7 @@ export class Transfer {
       metadata: { ...previous?.metadata, filename: file.name, filetype: file.type, ...settings },
       onUploadUrlAvailable: () => { this.id.value = idOf(this.upload.url); },
       onProgress: sent => this.progress(sent),
-      onSuccess: () => { this.sent.value = file.size; this.end('stored'); stored.value++; },
+      onSuccess: () => this.end('stored'),
       onError: error => this.lost(error),
     });
     if (previous) this.upload.resumeFromPreviousUpload(previous);
@@ -91,17 +91,38 @@ export class Transfer {
   }
 
   private end(phase: 'stored' | 'cancelled') {
+    if (phase === 'stored') {
+      this.sent.value = this.file.size;
+      stored.value++;
+    }
     this.phase.value = phase;
     this.forget();
     this.yield();
   }
 
-  // cancel ends the upload here and on the server. It does not fail: what a
-  // broken line keeps from being deleted expires there by itself.
-  cancel() {
+  // cancel ends the upload here at once and on the server as soon as that can be told: its last byte may be there, though
+  // no answer is. What was done before anybody said so is not taken back.
+  async cancel() {
     clearTimeout(this.timer);
-    this.end('cancelled');
-    void this.upload.abort(true).catch(() => {});
+    this.phase.value = 'cancelling';
+    this.speed.value = 0;
+    void this.upload.abort();
+    this.yield();
+    for (let wait = FIRST_WAIT; ; wait = Math.min(wait * 2, MAX_WAIT)) {
+      try {
+        const done = this.id.value !== '' && !await abortJob(this.id.value);
+        await forgetUpload(this.fingerprint);
+        if (done) this.problem.value = 'It was stored before it could be cancelled';
+        return this.end(done ? 'stored' : 'cancelled');
+      } catch (error) {
+        if (error instanceof Refused && !passing(error.status)) {
+          this.problem.value = error.message;
+          this.phase.value = 'failed';
+          return;
+        }
+      }
+      await pause(wait);
+    }
   }
 
   private progress(sent: number) {
@@ -121,7 +142,7 @@ export class Transfer {
     this.speed.value = 0;
     const answer = (error as { originalResponse?: { getStatus(): number; getBody(): string } | null }).originalResponse;
     const status = answer?.getStatus() ?? 0;
-    if (status >= 400 && status < 500 && ![408, 409, 423, 429].includes(status)) {
+    if (status >= 400 && !passing(status)) {
       let detail = '';
       try { detail = (JSON.parse(answer!.getBody()) as { detail?: string }).detail ?? ''; } catch { /* no problem document */ }
       if (status === 401) keyNeeded.value = true;
@@ -201,11 +222,30 @@ export async function unfinished(): Promise<Unfinished[]> {
   return found;
 }
 
-// discard gives up an unfinished upload, here and on the server.
+// discard gives up an unfinished upload, on the server and then here.
 export async function discard(u: Unfinished) {
+  await abortJob(u.id);
   await storage.removeUpload(u.previous.urlStorageKey);
-  await call(`/files/${u.id}`, { method: 'DELETE', headers: { 'Tus-Resumable': '1.0.0' } }).catch(() => {});
 }
+
+// abortJob cancels the job of an upload, and tells whether it was still there to be
+// cancelled: false means that it had ended with all its bytes.
+async function abortJob(id: string): Promise<boolean> {
+  try {
+    await call(`/api/jobs/${id}/cancel/`, { method: 'POST' });
+  } catch (error) {
+    if (!(error instanceof Refused) || ![404, 409].includes(error.status)) throw error;
+    return error.status === 404;
+  }
+  return true;
+}
+
+async function forgetUpload(fingerprint: string) {
+  for (const u of await storage.findUploadsByFingerprint(fingerprint)) await storage.removeUpload(u.urlStorageKey);
+}
+
+// passing tells a refusal that another try can mend.
+const passing = (status: number) => status >= 500 || [408, 409, 423, 429].includes(status);
 
 export const previousOf = async (fingerprint: string): Promise<PreviousUpload | undefined> =>
   (await storage.findUploadsByFingerprint(fingerprint))[0];

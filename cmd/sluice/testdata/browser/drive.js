@@ -7,6 +7,7 @@
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
+import { cancelling } from './cancelling.js';
 import { large } from './large.js';
 import { results } from './results.js';
 import { sending } from './sending.js';
@@ -23,7 +24,7 @@ try {
   page.on('pageerror', e => complaints.push(`error: ${e.message}`));
   page.on('console', m => { if (/Content.Security.Policy/i.test(m.text())) complaints.push(m.text()); });
   await page.addInitScript(() => addEventListener('securitypolicyviolation', e => console.error(`Content Security Policy: ${e.violatedDirective} ${e.blockedURI}`)));
-  const found = await { ...sending, ...results, ...large }[scenario](page, context).catch(async e => { await shot(page, 'failed').catch(() => {}); throw e; });
+  const found = await { ...sending, ...cancelling, ...results, ...large }[scenario](page, context).catch(async e => { await shot(page, 'failed').catch(() => {}); throw e; });
   const id = page.url().split('#')[1] ?? '';
   assert.deepEqual(complaints, []);
   console.log(JSON.stringify({ id, ...found }));
