@@ -1,18 +1,16 @@
 package worker
 
-import "time"
+import (
+	"time"
 
-// Timeouts are what River is told of each kind, and Rescue is when it takes a
-// job for stuck.
-func Timeouts() map[string]time.Duration {
-	return map[string]time.Duration{
-		"ingest":  (&ingest{}).Timeout(nil),
-		"sweep":   (&sweep{}).Timeout(nil),
-		"compose": (&compose{}).Timeout(nil),
-		"deliver": (&deliver{}).Timeout(nil),
-		"watch":   (&watch{}).Timeout(nil),
-	}
-}
+	"github.com/riverqueue/river"
+)
+
+// Timeouts are what River is told of each kind that the worker registered.
+func (w *Worker) Timeouts() map[string]time.Duration { return w.kinds.timeouts }
+
+// Register is register, of a worker that has no kinds yet.
+func Register[T river.JobArgs](w river.Worker[T]) error { return register(newKinds(), w) }
 
 // Rescue is when River takes a job for stuck.
 const Rescue = rescueAfter

@@ -6,9 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -430,37 +427,5 @@ func TestNewerKind(t *testing.T) {
 	w.start()
 	if j := w.ends(id); j.State != job.JobComplete {
 		t.Errorf("%s, %v", j.State, j.Error)
-	}
-}
-
-// River must never act before a lease does: each kind has a time-out, and
-// rescue comes behind all of them.
-func TestRiverActsLast(t *testing.T) {
-	t.Parallel()
-	kinds := worker.Timeouts()
-	for kind, timeout := range kinds {
-		if timeout <= 0 || timeout >= worker.Rescue {
-			t.Errorf("%s: time-out %v, rescue after %v", kind, timeout, worker.Rescue)
-		}
-	}
-	if kinds["ingest"] < 24*time.Hour {
-		t.Errorf("a job may last %v, want a day", kinds["ingest"])
-	}
-	registered := 0
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range files {
-		source, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.HasSuffix(name, "_test.go") {
-			registered += len(regexp.MustCompile(`river\.AddWorker\(`).FindAll(source, -1))
-		}
-	}
-	if registered != len(kinds) {
-		t.Errorf("%d kinds are registered, and the time-outs of %d looked at", registered, len(kinds))
 	}
 }

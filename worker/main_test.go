@@ -160,8 +160,8 @@ var csv = []string{
 	"2,1.00\nB,2024-01-03,7\nB,someday,7\n",
 }
 
-// start runs a worker until the test ends or stop is called, which waits for it.
-func (w *world) start(edit ...func(*worker.Config)) (stop func()) {
+// build makes a worker that does not run yet.
+func (w *world) build(edit ...func(*worker.Config)) *worker.Worker {
 	w.Helper()
 	jobs := w.store(w.work)
 	uploads, err := upload.New(upload.Config{Pool: w.work, Jobs: jobs, Bucket: w.proxied})
@@ -175,6 +175,13 @@ func (w *world) start(edit ...func(*worker.Config)) (stop func()) {
 	}
 	wk, err := worker.New(cfg)
 	w.must(err)
+	return wk
+}
+
+// start runs a worker until the test ends or stop is called, which waits for it.
+func (w *world) start(edit ...func(*worker.Config)) (stop func()) {
+	w.Helper()
+	wk := w.build(edit...)
 	ctx, cancel := context.WithCancel(w.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- wk.Run(ctx) }()

@@ -81,6 +81,7 @@ type Worker struct {
 	cfg     Config
 	client  *river.Client[pgx.Tx]
 	ingest  *ingest
+	kinds   *kinds
 	log     *slog.Logger
 	metrics *metrics
 }
@@ -108,7 +109,10 @@ func New(cfg Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
-	w := &Worker{cfg: cfg, ingest: newIngest(cfg, m), log: cfg.Logger, metrics: m}
+	w := &Worker{cfg: cfg, ingest: newIngest(cfg, m), kinds: newKinds(), log: cfg.Logger, metrics: m}
+	if err := w.registerAll(); err != nil {
+		return nil, fmt.Errorf("worker: %w", err)
+	}
 	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), w.riverConfig())
 	if err != nil {
 		return nil, fmt.Errorf("worker: configure river: %w", err)
@@ -117,14 +121,18 @@ func New(cfg Config) (*Worker, error) {
 	return w, nil
 }
 
-// riverConfig registers every kind: the leader discards kinds it does not know.
+// registerAll registers every kind: the leader discards kinds it does not know.
+func (w *Worker) registerAll() error {
+	return errors.Join(
+		register(w.kinds, w.ingest),
+		register(w.kinds, &sweep{cfg: w.cfg, log: w.log, metrics: w.metrics}),
+		register(w.kinds, &deliver{jobs: w.cfg.Jobs, sender: w.cfg.Sender, log: w.log, metrics: w.metrics}),
+		register(w.kinds, &compose{composer: w.cfg.Composer, log: w.log}),
+		register(w.kinds, &watch{drops: w.cfg.Drops}),
+	)
+}
+
 func (w *Worker) riverConfig() *river.Config {
-	kinds := river.NewWorkers()
-	river.AddWorker(kinds, w.ingest)
-	river.AddWorker(kinds, &sweep{cfg: w.cfg, log: w.log, metrics: w.metrics})
-	river.AddWorker(kinds, &deliver{jobs: w.cfg.Jobs, sender: w.cfg.Sender, log: w.log, metrics: w.metrics})
-	river.AddWorker(kinds, &compose{composer: w.cfg.Composer, log: w.log})
-	river.AddWorker(kinds, &watch{drops: w.cfg.Drops})
 	periodic := []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(w.cfg.SweepEvery),
 		func() (river.JobArgs, *river.InsertOpts) { return sweepArgs{}, sweepOnce(w.cfg.SweepEvery) }, nil)}
 	if w.cfg.Composer != nil {
@@ -136,7 +144,7 @@ func (w *Worker) riverConfig() *river.Config {
 	return &river.Config{
 		ID:      w.cfg.ID,
 		Logger:  w.log,
-		Workers: kinds,
+		Workers: w.kinds.workers,
 		Queues: map[string]river.QueueConfig{
 			river.QueueDefault: {MaxWorkers: w.cfg.Concurrency}, composeQueue: {MaxWorkers: 1},
 			job.DeliverQueue: {MaxWorkers: deliverAtOnce}, drop.Queue: {MaxWorkers: 1},
