@@ -80,8 +80,8 @@ bench-ingest: deps ## Measure whole jobs from S3 to JOB_COMPLETE: CPU, memory (B
 	SLUICE_BENCH_ROWS=$(BENCH_ROWS) go test -run '^$$' -bench '^BenchmarkIngest$$' -benchtime 1x -timeout 60m ./cmd/sluice
 
 .PHONY: bench-jobs
-bench-jobs: deps ## Measure jobs: latencies, jobs/s and CPU, with 1 and 2 workers, and beside 100,000 finished jobs
-	go test -run '^$$' -bench '^BenchmarkJobs$$' -benchtime 1x -timeout 60m ./cmd/sluice
+bench-jobs: deps ## Measure jobs: latencies, jobs/s and CPU, with 1 and 2 workers, and beside 100,000 finished jobs; a batch with S3 far away, of 1, 2 and 4 workers
+	go test -run '^$$' -bench '^Benchmark(Jobs|Scale)$$' -benchtime 1x -timeout 60m ./cmd/sluice
 
 # BENCH_BYTES=67108864 makes a short run of it.
 BENCH_BYTES ?= 1073741824
