@@ -1,5 +1,6 @@
-// Package gateway is Sluice's HTTP edge: tus uploads come in at /files/, and
-// jobs, offers, aggregates and rejects are read at /api/.
+// Package gateway is Sluice's HTTP edge: files come in by tus at /files/ and
+// by other doors at /api/financial-transactions/; jobs, offers, aggregates and
+// rejects are read at /api/.
 //
 // It knows HTTP: routes, keys, problem documents, and how a result is written
 // as JSON, CSV, NDJSON or Parquet. It knows no SQL, nothing of how a file is
@@ -22,6 +23,7 @@ import (
 
 	"sluice/internal/blob"
 	"sluice/internal/drop"
+	"sluice/internal/idempotency"
 	"sluice/internal/job"
 	"sluice/internal/upload"
 )
@@ -31,14 +33,16 @@ type Pinger interface {
 	Ping(ctx context.Context) error
 }
 
-// Config holds what a Gateway needs. Jobs, Hub, Uploads, Bucket, Migrated and
-// Pinger are required.
+// Config holds what a Gateway needs. Jobs, Hub, Uploads, Keys, Bucket, Migrated
+// and Pinger are required.
 type Config struct {
 	Jobs *job.Store
 	// Hub wakes the event streams. Whoever made it runs it; when it ends they end
 	// too, so that their clients go on elsewhere.
 	Hub     *job.Hub
 	Uploads *upload.Store
+	// Keys keeps the answers to requests with an Idempotency-Key.
+	Keys *idempotency.Store
 	// Bucket holds the aggregates and rejects that the worker wrote.
 	Bucket *blob.Bucket
 	// Migrated returns nil when every migration is applied. /readyz asks it.
@@ -66,6 +70,15 @@ type Config struct {
 	WatchAreas []drop.Area
 	// MaxUploadBytes is the largest upload taken; 0 means no limit.
 	MaxUploadBytes int64
+	// MaxJSONBytes is the largest body of process-transactions, 256 MiB by
+	// default.
+	MaxJSONBytes int64
+	// DoorRequests is how many requests of one tenant may be under way at a time
+	// at the doors beside tus; 64 by default.
+	DoorRequests int
+	// BodyStall is how long a client of these doors may send nothing; 1 minute
+	// by default.
+	BodyStall time.Duration
 	// Heartbeat is how often an event stream says that it is there, and looks
 	// for what it was not told of. It defaults to 15 s.
 	Heartbeat time.Duration
@@ -87,6 +100,7 @@ type Gateway struct {
 	sessions *sessions
 	handler  http.Handler
 	leaving  atomic.Bool
+	doors    doors
 }
 
 // New returns a Gateway, or an error that names the Config field at fault.
@@ -94,7 +108,7 @@ func New(cfg Config) (*Gateway, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg, log: cfg.Logger, sessions: newSessions(cfg.APIKey, cfg.PublicURL)}
+	g := &Gateway{cfg: cfg, log: cfg.Logger, sessions: newSessions(cfg.APIKey, cfg.PublicURL), doors: doors{open: map[string]int{}}}
 	files, err := newFiles(g)
 	if err != nil {
 		return nil, fmt.Errorf("mount tus handler: %w", err)
@@ -129,6 +143,8 @@ func (c *Config) check() error {
 		return errors.New("gateway: Hub is required")
 	case c.Uploads == nil:
 		return errors.New("gateway: Uploads is required")
+	case c.Keys == nil:
+		return errors.New("gateway: Keys is required")
 	case c.Bucket == nil:
 		return errors.New("gateway: Bucket is required")
 	case c.Migrated == nil:
@@ -137,7 +153,12 @@ func (c *Config) check() error {
 		return errors.New("gateway: Pinger is required")
 	case c.MaxUploadBytes < 0:
 		return errors.New("gateway: MaxUploadBytes is negative")
+	case c.MaxJSONBytes < 0, c.DoorRequests < 0, c.BodyStall < 0:
+		return errors.New("gateway: MaxJSONBytes, DoorRequests and BodyStall must not be negative")
 	}
+	c.MaxJSONBytes = cmp.Or(c.MaxJSONBytes, 256<<20)
+	c.DoorRequests = cmp.Or(c.DoorRequests, 64)
+	c.BodyStall = cmp.Or(c.BodyStall, time.Minute)
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
 	if u, err := url.Parse(c.PublicURL); err != nil || c.PublicURL != "" && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		return errors.New("gateway: PublicURL is not an http or https URL")

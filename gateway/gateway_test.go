@@ -26,6 +26,7 @@ import (
 	"sluice/internal/blob"
 	"sluice/internal/devstack/devtest"
 	"sluice/internal/drop"
+	"sluice/internal/idempotency"
 	"sluice/internal/job"
 	"sluice/internal/upload"
 )
@@ -68,11 +69,15 @@ func startOn(t testing.TB, pool *pgxpool.Pool, bucket *blob.Bucket, edit ...func
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys, err := idempotency.New(idempotency.Config{Pool: s.pool, Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
 	hub := job.NewHub(s.pool, log)
 	hub.Also(upload.Channel, uploads.Heard)
 	registry := prometheus.NewRegistry()
 	cfg := gateway.Config{
-		Jobs: s.jobs, Hub: hub, Uploads: uploads, Bucket: s.bucket, Pinger: s.pool, Drops: drops, Logger: log, Registerer: registry, Gatherer: registry,
+		Jobs: s.jobs, Hub: hub, Uploads: uploads, Keys: keys, Bucket: s.bucket, Pinger: s.pool, Drops: drops, Logger: log, Registerer: registry, Gatherer: registry,
 		Migrated: func(context.Context) error { return nil }, Version: "1.2.3",
 	}
 	for _, e := range edit {
@@ -303,7 +308,7 @@ func wantProblem(t *testing.T, a answer, status int, path string) {
 			t.Errorf("%s: problem lacks %s: %s", path, key, a.body)
 		}
 	}
-	if got := slices.Collect(maps.Keys(p)); len(got) > 6 {
+	if got := slices.Collect(maps.Keys(p)); len(got) > 7 {
 		t.Errorf("%s: problem has more keys than it should: %v", path, got)
 	}
 	if p["status"] != json.Number(jsonOf(t, status)) {

@@ -31,6 +31,8 @@ type problem struct {
 	Detail   string       `json:"detail"`
 	Instance string       `json:"instance"`
 	Errors   []fieldError `json:"errors,omitempty"`
+	// Old is Detail again, where the old system's clients look for it.
+	Old string `json:"error,omitempty"`
 }
 
 // A fieldError says what is wrong with one parameter, setting or dependency.
@@ -127,6 +129,9 @@ func (g *Gateway) fail(err error, c echo.Context) {
 		panic(http.ErrAbortHandler)
 	}
 	p.Instance = r.URL.Path
+	if strings.HasPrefix(r.URL.Path, transactionsPath+"/") {
+		p.Old = p.Detail
+	}
 	p.write(c.Response())
 }
 

@@ -33,6 +33,7 @@ func (g *Gateway) router(f *files) *echo.Echo {
 	g.mountControl(e)
 	g.mountWebhooks(e)
 	g.mountDrops(e)
+	g.mountDoors(e)
 	get(e, "/healthz", g.health)
 	get(e, "/readyz", g.ready)
 	get(e, "/metrics", echo.WrapHandler(promhttp.HandlerFor(g.cfg.Gatherer, promhttp.HandlerOpts{})))

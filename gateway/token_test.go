@@ -89,6 +89,9 @@ func TestTokenSendsAndFollows(t *testing.T) {
 		{"DELETE", "/api/jobs/" + id + "/"},
 		{"POST", "/api/upload-tokens/"},
 		{"POST", "/session"},
+		{"POST", "/api/financial-transactions/upload-file/"},
+		{"POST", "/api/financial-transactions/stream-upload/"},
+		{"POST", "/api/financial-transactions/process-transactions/"},
 		{"GET", "/metrics"},
 		{"GET", "/unknown"},
 	} {

@@ -17,6 +17,7 @@ const (
 	jobDBPkg    = "sluice/internal/job/db"
 	uploadDBPkg = "sluice/internal/upload/db"
 	dropDBPkg   = "sluice/internal/drop/db"
+	keyDBPkg    = "sluice/internal/idempotency/db"
 	echoPkg     = "github.com/labstack/echo/v4"
 	tusPkg      = "github.com/tus/tusd/v2/pkg/handler"
 	s3Pkg       = "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -28,26 +29,28 @@ const (
 // forbidden says, for each room of ARCHITECTURE.md, which imports the linter
 // must refuse in its code, beside every room that stands higher.
 var forbidden = map[string][]string{
-	"internal/money":     {"sluice/internal/rollup", "sluice/parser"},
-	"parser":             {"sluice/internal/money", "sluice/internal/rollup", pgxPkg, "golang.org/x/text/encoding"},
-	"internal/rollup":    {"sluice/parser", "sluice/internal/credit", devtestPkg},
-	"internal/credit":    {"sluice/internal/rollup", "sluice/parser", devtestPkg},
-	"internal/aggregate": {"sluice/internal/blob", "sluice/internal/rollup", devtestPkg},
-	"internal/blob":      {"sluice/internal/aggregate", "sluice/migrations", devtestPkg},
-	"internal/webhook":   {"sluice/internal/blob", "sluice/internal/money", devtestPkg},
-	"migrations":         {"sluice/internal/blob", "sluice/internal/money", devtestPkg},
-	"internal/job":       {"sluice/internal/blob", "sluice/internal/upload", "sluice/internal/pipeline", "sluice/parser", s3Pkg, echoPkg, tusPkg, devtestPkg},
-	"internal/job/db":    {"sluice/internal/blob", s3Pkg},
-	"internal/upload":    {"sluice/internal/pipeline", "sluice/internal/devstack", jobDBPkg, echoPkg, devtestPkg},
-	"internal/drop":      {"sluice/internal/pipeline", "sluice/internal/upload", jobDBPkg, echoPkg, tusPkg, devtestPkg},
-	"internal/pipeline":  {"sluice/internal/job", "sluice/internal/upload", riverPkg, pgxPkg, sqlPkg, "net/http", devtestPkg},
-	"internal/devstack":  {"sluice/internal/job", "sluice/internal/upload", "sluice/internal/pipeline"},
-	"internal/doctor":    {"sluice/internal/job", "sluice/internal/upload", devtestPkg},
-	"internal/client":    {"sluice/internal/job", "sluice/internal/upload", "sluice/internal/money"},
-	"gateway":            {"sluice/worker", "sluice/parser", "sluice/internal/rollup", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, pgxPkg, sqlPkg, riverPkg, devstackPkg, devtestPkg},
-	"worker":             {"sluice/gateway", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, echoPkg, tusPkg, devstackPkg, devtestPkg},
-	"cmd/sluice":         {devstackPkg, devtestPkg, jobDBPkg},
-	"cmd/sluicedev":      {"sluice/gateway", "sluice/worker", "sluice/internal/job", "sluice/internal/upload", "sluice/internal/pipeline"},
+	"internal/money":       {"sluice/internal/rollup", "sluice/parser"},
+	"parser":               {"sluice/internal/money", "sluice/internal/rollup", pgxPkg, "golang.org/x/text/encoding"},
+	"internal/rollup":      {"sluice/parser", "sluice/internal/credit", devtestPkg},
+	"internal/credit":      {"sluice/internal/rollup", "sluice/parser", devtestPkg},
+	"internal/aggregate":   {"sluice/internal/blob", "sluice/internal/rollup", devtestPkg},
+	"internal/blob":        {"sluice/internal/aggregate", "sluice/migrations", devtestPkg},
+	"internal/webhook":     {"sluice/internal/blob", "sluice/internal/money", devtestPkg},
+	"migrations":           {"sluice/internal/blob", "sluice/internal/money", devtestPkg},
+	"internal/job":         {"sluice/internal/blob", "sluice/internal/upload", "sluice/internal/pipeline", "sluice/parser", s3Pkg, echoPkg, tusPkg, devtestPkg},
+	"internal/job/db":      {"sluice/internal/blob", s3Pkg},
+	"internal/upload":      {"sluice/internal/pipeline", "sluice/internal/devstack", jobDBPkg, echoPkg, devtestPkg},
+	"internal/transaction": {"sluice/internal/money", "sluice/parser", devtestPkg},
+	"internal/idempotency": {"sluice/internal/job", "sluice/internal/upload", echoPkg, devtestPkg},
+	"internal/drop":        {"sluice/internal/pipeline", "sluice/internal/upload", jobDBPkg, echoPkg, tusPkg, devtestPkg},
+	"internal/pipeline":    {"sluice/internal/job", "sluice/internal/upload", riverPkg, pgxPkg, sqlPkg, "net/http", devtestPkg},
+	"internal/devstack":    {"sluice/internal/job", "sluice/internal/upload", "sluice/internal/pipeline"},
+	"internal/doctor":      {"sluice/internal/job", "sluice/internal/upload", devtestPkg},
+	"internal/client":      {"sluice/internal/job", "sluice/internal/upload", "sluice/internal/money"},
+	"gateway":              {"sluice/worker", "sluice/parser", "sluice/internal/rollup", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, keyDBPkg, pgxPkg, sqlPkg, riverPkg, devstackPkg, devtestPkg},
+	"worker":               {"sluice/gateway", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, keyDBPkg, echoPkg, tusPkg, devstackPkg, devtestPkg},
+	"cmd/sluice":           {devstackPkg, devtestPkg, jobDBPkg},
+	"cmd/sluicedev":        {"sluice/gateway", "sluice/worker", "sluice/internal/job", "sluice/internal/upload", "sluice/internal/pipeline"},
 }
 
 // floor2 and floor3 are forbidden below them.

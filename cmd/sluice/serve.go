@@ -37,13 +37,14 @@ type serveCmd struct {
 	CORSOrigins []origin      `name:"cors-origins" group:"HTTP" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may call /files and /api, with a key or an upload token of their own."`
 	Work        bool          `group:"Worker" env:"SLUICE_WORK" help:"Run a worker in this process too."`
 	hookSettings
+	doorSettings
 	workerSettings
 	serverSettings
 }
 
 // Validate checks the settings before anything runs.
 func (c serveCmd) Validate() error {
-	errs := []error{c.serverSettings.check(), c.workerSettings.check()}
+	errs := []error{c.serverSettings.check(), c.workerSettings.check(), c.doorSettings.check()}
 	if c.HTTPAddr == "" {
 		errs = append(errs, errors.New("--http-addr (SLUICE_HTTP_ADDR): needed, such as 127.0.0.1:8080"))
 	} else if c.APIKey == "" && !c.HTTPAddr.loopback() {
@@ -67,12 +68,14 @@ func (c serveCmd) Run(ctx context.Context) error {
 	defer st.close()
 	hub := job.NewHub(st.pool, log)
 	hub.Also(upload.Channel, st.uploads.Heard)
-	g, err := gateway.New(gateway.Config{
-		Jobs: st.jobs, Hub: hub, Uploads: st.uploads, Bucket: st.bucket, Migrated: st.migrated, Pinger: st.pool,
+	cfg := gateway.Config{
+		Jobs: st.jobs, Hub: hub, Uploads: st.uploads, Keys: st.keys, Bucket: st.bucket, Migrated: st.migrated, Pinger: st.pool,
 		PublicURL: string(c.PublicURL), APIKey: c.APIKey, Origins: texts(c.CORSOrigins), MaxUploadBytes: int64(c.UploadMaxBytes),
 		Drops: st.drops, HookSecret: c.HookSecret, WatchAreas: c.areas(),
 		Logger: log, Registerer: st.registry, Gatherer: st.registry, Version: version(),
-	})
+	}
+	c.doorSettings.apply(&cfg)
+	g, err := gateway.New(cfg)
 	if err != nil {
 		return err
 	}

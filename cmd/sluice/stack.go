@@ -14,6 +14,7 @@ import (
 
 	"sluice/internal/blob"
 	"sluice/internal/drop"
+	"sluice/internal/idempotency"
 	"sluice/internal/job"
 	"sluice/internal/upload"
 	"sluice/migrations"
@@ -60,12 +61,16 @@ func (s s3Settings) check() error {
 type uploadSettings struct {
 	UploadMaxBytes    byteCount     `group:"Uploads" env:"SLUICE_UPLOAD_MAX_BYTES" placeholder:"SIZE" help:"Largest upload, such as 500000, 8MiB or 2GiB; 0: no limit."`
 	UploadBufferBytes byteCount     `group:"Uploads" default:"256MiB" env:"SLUICE_UPLOAD_BUFFER_BYTES" help:"Memory for bytes on their way to S3, over all uploads."`
+	StreamExpiry      time.Duration `group:"Uploads" default:"1m" env:"SLUICE_STREAM_EXPIRY" help:"How soon after the death of its gateway a request that brings a whole file is given up, and its Idempotency-Key is free."`
 	UploadExpiry      time.Duration `group:"Uploads" default:"168h" env:"SLUICE_UPLOAD_EXPIRY" help:"How long an unfinished upload is kept after its last byte, such as 24h."`
 }
 
 func (s uploadSettings) check() error {
 	if s.UploadBufferBytes < 16<<20 {
 		return errors.New("--upload-buffer-bytes (SLUICE_UPLOAD_BUFFER_BYTES): at least 16MiB")
+	}
+	if s.StreamExpiry < time.Second {
+		return errors.New("--stream-expiry (SLUICE_STREAM_EXPIRY): at least 1s")
 	}
 	if s.UploadExpiry < time.Minute {
 		return errors.New("--upload-expiry (SLUICE_UPLOAD_EXPIRY): at least 1m")
@@ -116,6 +121,7 @@ type stack struct {
 	jobs     *job.Store
 	uploads  *upload.Store
 	drops    *drop.Store
+	keys     *idempotency.Store
 }
 
 // open connects to the servers and asks each of them once, so that a setting
@@ -145,7 +151,7 @@ func (s serverSettings) open(ctx context.Context, log *slog.Logger) (_ *stack, e
 	}
 	st.uploads, err = upload.New(upload.Config{
 		Pool: st.pool, Jobs: st.jobs, Bucket: st.bucket,
-		BufferBytes: int64(s.UploadBufferBytes), MaxBytes: int64(s.UploadMaxBytes), Expiry: s.UploadExpiry, SweepGrace: s.SweepGrace,
+		BufferBytes: int64(s.UploadBufferBytes), MaxBytes: int64(s.UploadMaxBytes), Expiry: s.UploadExpiry, StreamExpiry: s.StreamExpiry, SweepGrace: s.SweepGrace,
 		Logger: log, Registerer: st.registry,
 	})
 	if err != nil {
@@ -154,7 +160,8 @@ func (s serverSettings) open(ctx context.Context, log *slog.Logger) (_ *stack, e
 	if err = s.openDrops(st); err != nil {
 		return nil, err
 	}
-	return st, nil
+	st.keys, err = idempotency.New(idempotency.Config{Pool: st.pool, Lease: s.StreamExpiry, Logger: log})
+	return st, err
 }
 
 // openPool opens a pool whose sessions end when a transaction waits for its

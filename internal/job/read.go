@@ -76,6 +76,19 @@ func (s *Store) List(ctx context.Context, tenant string, f Filter) ([]Job, error
 	return jobs, nil
 }
 
+// Throughput returns how many bytes a second the tenant's last jobs were worked
+// at, and 0 where none has ended yet.
+func (s *Store) Throughput(ctx context.Context, tenant string) (float64, error) {
+	r, err := s.q.Throughput(ctx, tenant)
+	if err != nil {
+		return 0, fmt.Errorf("read throughput: %w", err)
+	}
+	if r.DurationMs == 0 {
+		return 0, nil
+	}
+	return float64(r.SizeBytes) / (float64(r.DurationMs) / 1000), nil
+}
+
 // Source returns the objects that hold the job's bytes, in order. An empty file
 // has none. The caller has claimed the job, so no tenant is asked for.
 func (s *Store) Source(ctx context.Context, id string) ([]Object, error) {

@@ -107,6 +107,23 @@ func (s *Store) CreateTx(ctx context.Context, tx pgx.Tx, d Draft) error {
 	return nil
 }
 
+// ConfigureTx gives an Open job the file name, the configurations and the digest
+// of d, whose ID and Tenant say which it is: a door may learn them after the
+// file. A job that is not Open is ErrStep.
+func (s *Store) ConfigureTx(ctx context.Context, tx pgx.Tx, d Draft) error {
+	n, err := s.q.WithTx(tx).ConfigureJob(ctx, db.ConfigureJobParams{
+		Filename: d.Filename, CreditModelConfig: d.CreditConfig, AggregateConfig: d.AggregateConfig, ParseConfig: d.ParseConfig,
+		Sha256: d.SHA256, Tenant: d.Tenant, ID: d.ID,
+	})
+	if err == nil && n == 0 {
+		err = ErrStep
+	}
+	if err != nil {
+		return fmt.Errorf("configure job %s: %w", d.ID, err)
+	}
+	return nil
+}
+
 // EnqueueTx brings a job from Open to UploadComplete with what was received, and
 // enqueues it. Of two that finish at once, one gets ErrStep.
 func (s *Store) EnqueueTx(ctx context.Context, tx pgx.Tx, id string, sizeBytes int64, crc64 uint64) error {

@@ -46,7 +46,9 @@ func open(src *source, label string) (o opened, err error) {
 			return o, fail(CodeCompressed, "the file is compressed twice (%s in %s); send it compressed once", nested, o.compression)
 		}
 	}
-	o.text, o.encoding, err = decode(plain, label)
+	if o.text, o.encoding, err = decode(plain, label); err == nil {
+		o.text = rowsOf(o.text)
+	}
 	return o, err
 }
 

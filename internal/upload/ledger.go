@@ -28,37 +28,52 @@ type ledger struct {
 	queries       *db.Queries
 	jobs          *job.Store
 	expiry, grace time.Duration
+	once          time.Duration // expiry of an upload that one request writes
 	maxBytes      int64
 }
 
 func newLedger(cfg Config) *ledger {
-	return &ledger{cfg.Pool, db.New(cfg.Pool), cfg.Jobs, cfg.Expiry, cfg.SweepGrace, cfg.MaxBytes}
+	return &ledger{cfg.Pool, db.New(cfg.Pool), cfg.Jobs, cfg.Expiry, cfg.SweepGrace, cfg.StreamExpiry, cfg.MaxBytes}
 }
 
-// create begins an upload: one by itself, or a partial one, which has no job.
-func (l *ledger) create(ctx context.Context, d job.Draft, size *int64, meta handler.MetaData, concat string) (row db.Upload, err error) {
-	text, err := encodeMetadata(meta)
+// creation is an upload to be: with the job of its id, or a partial one, which has none.
+type creation struct {
+	job.Draft
+
+	size   *int64 // nil: deferred
+	meta   handler.MetaData
+	concat string
+	once   bool
+}
+
+func (l *ledger) create(ctx context.Context, c creation) (row db.Upload, err error) {
+	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+		row, err = l.createTx(ctx, tx, c)
+		return err
+	})
+	return row, err
+}
+
+func (l *ledger) createTx(ctx context.Context, tx pgx.Tx, c creation) (row db.Upload, err error) {
+	text, err := encodeMetadata(c.meta)
 	if err != nil {
 		return row, fmt.Errorf("encode metadata: %w", err)
 	}
-	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
-		if concat != concatPartial {
-			if err := l.jobs.CreateTx(ctx, tx, d); err != nil {
-				return fmt.Errorf("create job: %w", err)
-			}
+	if c.concat != concatPartial {
+		if err := l.jobs.CreateTx(ctx, tx, c.Draft); err != nil {
+			return row, fmt.Errorf("create job: %w", err)
 		}
-		row, err = l.queries.WithTx(tx).InsertUpload(ctx, db.InsertUploadParams{
-			ID: d.ID, Tenant: d.Tenant, SizeBytes: size, Metadata: text, Concat: concat, Expiry: l.expiry,
-		})
-		if err != nil {
-			return fmt.Errorf("insert upload: %w", err)
-		}
-		if err := l.charge(ctx, tx, row); err != nil {
-			return err
-		}
-		return l.finish(ctx, tx, &row)
+	}
+	row, err = l.queries.WithTx(tx).InsertUpload(ctx, db.InsertUploadParams{
+		ID: c.ID, Tenant: c.Tenant, SizeBytes: c.size, Metadata: text, Concat: c.concat, Once: c.once, Expiry: l.expiryOf(db.Upload{Once: c.once}),
 	})
-	return row, err
+	if err != nil {
+		return row, fmt.Errorf("insert upload: %w", err)
+	}
+	if err := l.charge(ctx, tx, row); err != nil {
+		return row, err
+	}
+	return row, l.finish(ctx, tx, &row)
 }
 
 func (l *ledger) get(ctx context.Context, tenant, id string) (db.Upload, error) {
@@ -74,9 +89,18 @@ func (l *ledger) get(ctx context.Context, tenant, id string) (db.Upload, error) 
 	return found.Upload, nil
 }
 
+// getOfTus is get for tus, to which the uploads of other doors do not exist.
+func (l *ledger) getOfTus(ctx context.Context, tenant, id string) (db.Upload, error) {
+	row, err := l.get(ctx, tenant, id)
+	if err == nil && row.Once {
+		return db.Upload{}, handler.ErrNotFound
+	}
+	return row, err
+}
+
 // take makes the holder the only writer of an upload: every commit of an earlier one fails from here on.
 func (l *ledger) take(ctx context.Context, u db.Upload, offset int64, holder string) (db.Upload, error) {
-	row, err := l.queries.TakeUpload(ctx, db.TakeUploadParams{ID: u.ID, Tenant: u.Tenant, OffsetBytes: offset, Holder: holder, Expiry: l.expiry})
+	row, err := l.queries.TakeUpload(ctx, db.TakeUploadParams{ID: u.ID, Tenant: u.Tenant, OffsetBytes: offset, Holder: holder, Expiry: l.expiryOf(u)})
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return row, err
 	}
@@ -108,7 +132,7 @@ func (l *ledger) advance(ctx context.Context, u db.Upload, crc uint64, parts ...
 	to := last.StartBytes + last.SizeBytes
 	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
 		row, err = l.queries.WithTx(tx).Advance(ctx, db.AdvanceParams{
-			ID: u.ID, Epoch: u.Epoch, FromBytes: u.OffsetBytes, ToBytes: to, Expiry: l.expiry,
+			ID: u.ID, Epoch: u.Epoch, FromBytes: u.OffsetBytes, ToBytes: to, Expiry: l.expiryOf(u),
 			Crc64: int64(blob.Combine(uint64(u.Crc64), crc, to-u.OffsetBytes)),
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -129,16 +153,21 @@ func (l *ledger) advance(ctx context.Context, u db.Upload, crc uint64, parts ...
 
 func (l *ledger) declare(ctx context.Context, u db.Upload, size int64) (row db.Upload, err error) {
 	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
-		row, err = l.queries.WithTx(tx).DeclareLength(ctx, db.DeclareLengthParams{ID: u.ID, Tenant: u.Tenant, SizeBytes: &size})
-		if errors.Is(err, pgx.ErrNoRows) {
-			return handler.ErrInvalidUploadLength
-		}
-		if err != nil {
-			return fmt.Errorf("declare length: %w", err)
-		}
-		return l.finish(ctx, tx, &row)
+		row, err = l.declareTx(ctx, tx, u, size)
+		return err
 	})
 	return row, err
+}
+
+func (l *ledger) declareTx(ctx context.Context, tx pgx.Tx, u db.Upload, size int64) (db.Upload, error) {
+	row, err := l.queries.WithTx(tx).DeclareLength(ctx, db.DeclareLengthParams{ID: u.ID, Tenant: u.Tenant, SizeBytes: &size})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return row, handler.ErrInvalidUploadLength
+	}
+	if err != nil {
+		return row, fmt.Errorf("declare length: %w", err)
+	}
+	return row, l.finish(ctx, tx, &row)
 }
 
 // finish completes an upload whose bytes are all there and enqueues its job; it does nothing to any other. It is the one
@@ -161,14 +190,14 @@ func (l *ledger) finish(ctx context.Context, tx pgx.Tx, u *db.Upload) error {
 	return nil
 }
 
-// terminate ends an open upload and returns the keys of its parts.
-func (l *ledger) terminate(ctx context.Context, u db.Upload) (keys []string, err error) {
+// terminate ends an open upload, for the reason that detail gives, and returns the keys of its parts.
+func (l *ledger) terminate(ctx context.Context, u db.Upload, detail string) (keys []string, err error) {
 	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
 		row, err := l.queries.WithTx(tx).EndUpload(ctx, db.EndUploadParams{ID: u.ID, Tenant: u.Tenant, Grace: l.grace})
 		if err != nil {
 			return err
 		}
-		keys, err = l.abort(ctx, tx, row, "the upload was terminated by its client")
+		keys, err = l.abort(ctx, tx, row, detail)
 		return err
 	})
 	if errors.Is(err, pgx.ErrNoRows) { // not open any more
@@ -216,6 +245,14 @@ func (l *ledger) abort(ctx context.Context, tx pgx.Tx, u db.Upload, detail strin
 		return nil, fmt.Errorf("delete parts: %w", err)
 	}
 	return keys, nil
+}
+
+// expiryOf is how long an upload stays open from its last part on.
+func (l *ledger) expiryOf(u db.Upload) time.Duration {
+	if u.Once {
+		return l.once
+	}
+	return l.expiry
 }
 
 // full tells whether all bytes of an upload are there.

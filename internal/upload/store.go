@@ -28,7 +28,7 @@ func (s *Store) NewUpload(ctx context.Context, info handler.FileInfo) (handler.U
 	if info.IsPartial {
 		concat = concatPartial
 	}
-	row, err := s.ledger.create(ctx, d, size, info.MetaData, concat)
+	row, err := s.ledger.create(ctx, creation{Draft: d, size: size, meta: info.MetaData, concat: concat})
 	if err != nil {
 		return nil, s.answer(ctx, "create", d.ID, err)
 	}
@@ -37,7 +37,7 @@ func (s *Store) NewUpload(ctx context.Context, info handler.FileInfo) (handler.U
 
 // GetUpload implements handler.DataStore. Errors are Info's.
 func (s *Store) GetUpload(ctx context.Context, id string) (handler.Upload, error) {
-	row, err := s.ledger.get(ctx, job.Tenant(ctx), id)
+	row, err := s.ledger.getOfTus(ctx, job.Tenant(ctx), id)
 	if err != nil {
 		return nil, s.answer(ctx, "get", id, err)
 	}
@@ -115,7 +115,7 @@ func (u *upload) DeclareLength(ctx context.Context, size int64) error {
 
 // Terminate ends an upload that is not complete, aborts its job and deletes its parts.
 func (u *upload) Terminate(ctx context.Context) error {
-	keys, err := u.store.ledger.terminate(ctx, u.row)
+	keys, err := u.store.ledger.terminate(ctx, u.row, "the upload was terminated by its client")
 	if err != nil {
 		return u.store.answer(ctx, "terminate", u.row.ID, err)
 	}

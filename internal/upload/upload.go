@@ -40,6 +40,8 @@ type Config struct {
 	PartsInFlight int
 	// Expiry is how long an upload stays open after the last PATCH or part. Default 7 days.
 	Expiry time.Duration
+	// StreamExpiry is how long an upload that one request writes stays open once its process is dead. Default 1 minute.
+	StreamExpiry time.Duration
 	// MaxBytes bounds the length of an upload. Default: no bound.
 	MaxBytes int64
 	// SweepGrace is how long after the end of an upload its stray objects are looked for. It must be longer than a
@@ -71,6 +73,7 @@ func New(cfg Config) (*Store, error) {
 	cfg.BufferBytes = cmp.Or(cfg.BufferBytes, 256<<20)
 	cfg.PartsInFlight = cmp.Or(cfg.PartsInFlight, 3)
 	cfg.Expiry = cmp.Or(cfg.Expiry, 7*24*time.Hour)
+	cfg.StreamExpiry = cmp.Or(cfg.StreamExpiry, time.Minute)
 	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, math.MaxInt64)
 	cfg.SweepGrace = cmp.Or(cfg.SweepGrace, 15*time.Minute)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
@@ -95,8 +98,8 @@ func (c Config) check() error {
 		return errors.New("upload: BufferBytes must be at least 64 KiB")
 	case c.PartsInFlight < 1:
 		return errors.New("upload: PartsInFlight must be at least 1")
-	case c.Expiry < 0, c.SweepGrace < 0, c.MaxBytes < 0:
-		return errors.New("upload: Expiry, SweepGrace and MaxBytes must not be negative")
+	case c.Expiry < 0, c.StreamExpiry < 0, c.SweepGrace < 0, c.MaxBytes < 0:
+		return errors.New("upload: Expiry, StreamExpiry, SweepGrace and MaxBytes must not be negative")
 	}
 	return nil
 }
@@ -134,7 +137,7 @@ type Info struct {
 // Info reads one row and disturbs no writer. An upload that does not exist, or is another tenant's, is
 // handler.ErrNotFound; one that was terminated or has expired is ErrGone.
 func (s *Store) Info(ctx context.Context, tenant, id string) (Info, error) {
-	row, err := s.ledger.get(ctx, tenant, id)
+	row, err := s.ledger.getOfTus(ctx, tenant, id)
 	if err != nil {
 		return Info{}, err
 	}

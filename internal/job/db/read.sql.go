@@ -318,3 +318,23 @@ func (q *Queries) ListSteps(ctx context.Context, arg ListStepsParams) ([]ListSte
 	}
 	return items, nil
 }
+
+const throughput = `-- name: Throughput :one
+SELECT COALESCE(sum(j.size_bytes), 0)::bigint AS size_bytes, COALESCE(sum(j.duration_ms), 0)::bigint AS duration_ms
+FROM (
+  SELECT jobs.size_bytes, results.duration_ms FROM jobs JOIN results ON results.job_id = jobs.id
+  WHERE jobs.tenant = $1 AND jobs.state = 'JOB_COMPLETE' ORDER BY jobs.id DESC LIMIT 20) AS j
+`
+
+type ThroughputRow struct {
+	SizeBytes  int64
+	DurationMs int64
+}
+
+// Bytes and seconds of the tenant's jobs that ended lately, the newest few.
+func (q *Queries) Throughput(ctx context.Context, tenant string) (ThroughputRow, error) {
+	row := q.db.QueryRow(ctx, throughput, tenant)
+	var i ThroughputRow
+	err := row.Scan(&i.SizeBytes, &i.DurationMs)
+	return i, err
+}

@@ -12,6 +12,37 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const configureJob = `-- name: ConfigureJob :execrows
+UPDATE jobs SET filename = $1, credit_model_config = $2, aggregate_config = $3, parse_config = $4, sha256 = $5
+WHERE tenant = $6 AND id = $7 AND state = 'OPEN'
+`
+
+type ConfigureJobParams struct {
+	Filename          string
+	CreditModelConfig string
+	AggregateConfig   string
+	ParseConfig       string
+	Sha256            []byte
+	Tenant            string
+	ID                string
+}
+
+func (q *Queries) ConfigureJob(ctx context.Context, arg ConfigureJobParams) (int64, error) {
+	result, err := q.db.Exec(ctx, configureJob,
+		arg.Filename,
+		arg.CreditModelConfig,
+		arg.AggregateConfig,
+		arg.ParseConfig,
+		arg.Sha256,
+		arg.Tenant,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const createJob = `-- name: CreateJob :exec
 INSERT INTO jobs (id, tenant, channel, filename, state, credit_model_config, aggregate_config, parse_config, sha256)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)

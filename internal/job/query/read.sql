@@ -30,3 +30,10 @@ SELECT start_bytes, size_bytes, object_key, etag, crc64 FROM parts WHERE upload_
 -- name: ListSteps :many
 SELECT version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, at
 FROM steps WHERE job_id = @job_id AND version > @after AND version <= @until ORDER BY version;
+
+-- name: Throughput :one
+-- Bytes and seconds of the tenant's jobs that ended lately, the newest few.
+SELECT COALESCE(sum(j.size_bytes), 0)::bigint AS size_bytes, COALESCE(sum(j.duration_ms), 0)::bigint AS duration_ms
+FROM (
+  SELECT jobs.size_bytes, results.duration_ms FROM jobs JOIN results ON results.job_id = jobs.id
+  WHERE jobs.tenant = @tenant AND jobs.state = 'JOB_COMPLETE' ORDER BY jobs.id DESC LIMIT 20) AS j;

@@ -2,6 +2,10 @@
 INSERT INTO jobs (id, tenant, channel, filename, state, credit_model_config, aggregate_config, parse_config, sha256)
 VALUES (@id, @tenant, @channel, @filename, @state, @credit_model_config, @aggregate_config, @parse_config, @sha256);
 
+-- name: ConfigureJob :execrows
+UPDATE jobs SET filename = @filename, credit_model_config = @credit_model_config, aggregate_config = @aggregate_config, parse_config = @parse_config, sha256 = @sha256
+WHERE tenant = @tenant AND id = @id AND state = 'OPEN';
+
 -- name: LockJob :one
 -- The clock is read behind the lock: before it, a wait would make it late.
 WITH locked AS MATERIALIZED (SELECT * FROM jobs WHERE id = @id FOR NO KEY UPDATE)

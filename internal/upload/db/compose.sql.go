@@ -20,7 +20,7 @@ WHERE id = (
     LIMIT 1
     FOR UPDATE OF u SKIP LOCKED
 )
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
 `
 
 // ClaimCompose returns the upload that has waited longest to be composed, once its job needs it no more. It is due again
@@ -45,6 +45,7 @@ func (q *Queries) ClaimCompose(ctx context.Context, lease time.Duration) (Upload
 		&i.ConcatHeader,
 		&i.ComposeAt,
 		&i.Holder,
+		&i.Once,
 	)
 	return i, err
 }

@@ -14,7 +14,7 @@ const advance = `-- name: Advance :one
 UPDATE uploads
 SET offset_bytes = $1, crc64 = $2, expires_at = clock_timestamp() + $3::interval, updated_at = clock_timestamp()
 WHERE id = $4 AND epoch = $5 AND state = 'open' AND offset_bytes = $6
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
 `
 
 type AdvanceParams struct {
@@ -54,6 +54,7 @@ func (q *Queries) Advance(ctx context.Context, arg AdvanceParams) (Upload, error
 		&i.ConcatHeader,
 		&i.ComposeAt,
 		&i.Holder,
+		&i.Once,
 	)
 	return i, err
 }
@@ -83,7 +84,7 @@ WHERE id = (
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
 `
 
 // ClaimSweep returns the ended upload whose grace time was over first. It is due again after the next one, unless Swept
@@ -108,6 +109,7 @@ func (q *Queries) ClaimSweep(ctx context.Context, grace time.Duration) (Upload, 
 		&i.ConcatHeader,
 		&i.ComposeAt,
 		&i.Holder,
+		&i.Once,
 	)
 	return i, err
 }
@@ -134,7 +136,7 @@ const declareLength = `-- name: DeclareLength :one
 UPDATE uploads
 SET size_bytes = $1, updated_at = clock_timestamp()
 WHERE id = $2 AND tenant = $3 AND state = 'open' AND concat <> 'final' AND size_bytes IS NULL AND offset_bytes <= $1
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
 `
 
 type DeclareLengthParams struct {
@@ -164,6 +166,7 @@ func (q *Queries) DeclareLength(ctx context.Context, arg DeclareLengthParams) (U
 		&i.ConcatHeader,
 		&i.ComposeAt,
 		&i.Holder,
+		&i.Once,
 	)
 	return i, err
 }
@@ -208,7 +211,7 @@ WHERE id = (
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
 `
 
 // EndExpired is EndUpload of the upload that expired first and that nobody else is about to end. An open final upload
@@ -233,6 +236,7 @@ func (q *Queries) EndExpired(ctx context.Context, grace time.Duration) (Upload, 
 		&i.ConcatHeader,
 		&i.ComposeAt,
 		&i.Holder,
+		&i.Once,
 	)
 	return i, err
 }
@@ -241,7 +245,7 @@ const endUpload = `-- name: EndUpload :one
 UPDATE uploads
 SET state = 'gone', epoch = epoch + 1, sweep_at = clock_timestamp() + $1::interval, updated_at = clock_timestamp()
 WHERE id = $2 AND tenant = $3 AND state = 'open'
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
 `
 
 type EndUploadParams struct {
@@ -272,12 +276,13 @@ func (q *Queries) EndUpload(ctx context.Context, arg EndUploadParams) (Upload, e
 		&i.ConcatHeader,
 		&i.ComposeAt,
 		&i.Holder,
+		&i.Once,
 	)
 	return i, err
 }
 
 const getUpload = `-- name: GetUpload :one
-SELECT uploads.id, uploads.tenant, uploads.size_bytes, uploads.offset_bytes, uploads.epoch, uploads.state, uploads.crc64, uploads.metadata, uploads.expires_at, uploads.sweep_at, uploads.created_at, uploads.updated_at, uploads.concat, uploads.concat_header, uploads.compose_at, uploads.holder, (uploads.state = 'open' AND uploads.concat <> 'final' AND uploads.expires_at <= clock_timestamp())::boolean AS expired
+SELECT uploads.id, uploads.tenant, uploads.size_bytes, uploads.offset_bytes, uploads.epoch, uploads.state, uploads.crc64, uploads.metadata, uploads.expires_at, uploads.sweep_at, uploads.created_at, uploads.updated_at, uploads.concat, uploads.concat_header, uploads.compose_at, uploads.holder, uploads.once, (uploads.state = 'open' AND uploads.concat <> 'final' AND uploads.expires_at <= clock_timestamp())::boolean AS expired
 FROM uploads
 WHERE id = $1 AND tenant = $2
 `
@@ -313,6 +318,7 @@ func (q *Queries) GetUpload(ctx context.Context, arg GetUploadParams) (GetUpload
 		&i.Upload.ConcatHeader,
 		&i.Upload.ComposeAt,
 		&i.Upload.Holder,
+		&i.Upload.Once,
 		&i.Expired,
 	)
 	return i, err
@@ -330,9 +336,9 @@ func (q *Queries) Holder(ctx context.Context, id string) (string, error) {
 }
 
 const insertUpload = `-- name: InsertUpload :one
-INSERT INTO uploads (id, tenant, size_bytes, metadata, concat, concat_header, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp() + $7::interval)
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder
+INSERT INTO uploads (id, tenant, size_bytes, metadata, concat, concat_header, once, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + $8::interval)
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
 `
 
 type InsertUploadParams struct {
@@ -342,6 +348,7 @@ type InsertUploadParams struct {
 	Metadata     []byte
 	Concat       string
 	ConcatHeader string
+	Once         bool
 	Expiry       time.Duration
 }
 
@@ -353,6 +360,7 @@ func (q *Queries) InsertUpload(ctx context.Context, arg InsertUploadParams) (Upl
 		arg.Metadata,
 		arg.Concat,
 		arg.ConcatHeader,
+		arg.Once,
 		arg.Expiry,
 	)
 	var i Upload
@@ -373,6 +381,7 @@ func (q *Queries) InsertUpload(ctx context.Context, arg InsertUploadParams) (Upl
 		&i.ConcatHeader,
 		&i.ComposeAt,
 		&i.Holder,
+		&i.Once,
 	)
 	return i, err
 }
@@ -463,6 +472,21 @@ func (q *Queries) PutPart(ctx context.Context, arg PutPartParams) error {
 	return err
 }
 
+const renewOnce = `-- name: RenewOnce :exec
+UPDATE uploads SET expires_at = clock_timestamp() + $1::interval WHERE id = $2 AND state = 'open' AND once
+`
+
+type RenewOnceParams struct {
+	Expiry time.Duration
+	ID     string
+}
+
+// RenewOnce keeps an upload that one request writes from expiring while that goes on.
+func (q *Queries) RenewOnce(ctx context.Context, arg RenewOnceParams) error {
+	_, err := q.db.Exec(ctx, renewOnce, arg.Expiry, arg.ID)
+	return err
+}
+
 const swept = `-- name: Swept :exec
 UPDATE uploads SET sweep_at = NULL WHERE id = $1 AND sweep_at = $2
 `
@@ -481,7 +505,7 @@ const takeUpload = `-- name: TakeUpload :one
 UPDATE uploads
 SET epoch = epoch + 1, holder = $1, expires_at = clock_timestamp() + $2::interval, updated_at = clock_timestamp()
 WHERE id = $3 AND tenant = $4 AND state = 'open' AND concat <> 'final' AND offset_bytes = $5 AND expires_at > clock_timestamp()
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
 `
 
 type TakeUploadParams struct {
@@ -519,6 +543,7 @@ func (q *Queries) TakeUpload(ctx context.Context, arg TakeUploadParams) (Upload,
 		&i.ConcatHeader,
 		&i.ComposeAt,
 		&i.Holder,
+		&i.Once,
 	)
 	return i, err
 }

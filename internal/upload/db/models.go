@@ -34,4 +34,5 @@ type Upload struct {
 	ConcatHeader string
 	ComposeAt    *time.Time
 	Holder       string
+	Once         bool
 }

@@ -1,6 +1,6 @@
 -- name: InsertUpload :one
-INSERT INTO uploads (id, tenant, size_bytes, metadata, concat, concat_header, expires_at)
-VALUES (@id, @tenant, sqlc.narg(size_bytes), @metadata, @concat, @concat_header, clock_timestamp() + @expiry::interval)
+INSERT INTO uploads (id, tenant, size_bytes, metadata, concat, concat_header, once, expires_at)
+VALUES (@id, @tenant, sqlc.narg(size_bytes), @metadata, @concat, @concat_header, @once, clock_timestamp() + @expiry::interval)
 RETURNING *;
 
 -- GetUpload: a final upload has no expiry of its own. See EndExpired.
@@ -88,6 +88,10 @@ SELECT * FROM parts WHERE upload_id = @upload_id ORDER BY start_bytes DESC LIMIT
 
 -- name: PartKeys :many
 SELECT object_key FROM parts WHERE upload_id = @upload_id;
+
+-- RenewOnce keeps an upload that one request writes from expiring while that goes on.
+-- name: RenewOnce :exec
+UPDATE uploads SET expires_at = clock_timestamp() + @expiry::interval WHERE id = @id AND state = 'open' AND once;
 
 -- DeleteParts empties a manifest, unless a final upload needs it.
 -- name: DeleteParts :many
