@@ -112,9 +112,9 @@ func asDocumented(r *http.Request) *http.Request {
 	return &http.Request{Method: method, URL: &url.URL{Scheme: "http", Host: "sluice.test", Path: path, RawQuery: r.URL.RawQuery}, Header: r.Header}
 }
 
-// ofPage tells whether the request is for the page, its files, or what tus asks first.
+// ofPage tells whether the request is for the page, its files, River UI or what tus asks first.
 func ofPage(r *http.Request) bool {
-	return r.Method == http.MethodOptions || slices.Contains([]string{"/", "/docs", "/docs/", "/app.js", "/docs.js", "/style.css", "/openapi.yaml"}, r.URL.Path)
+	return r.Method == http.MethodOptions || strings.HasPrefix(r.URL.Path, "/admin/queue") || slices.Contains([]string{"/", "/docs", "/docs/", "/app.js", "/docs.js", "/style.css", "/openapi.yaml"}, r.URL.Path)
 }
 
 func TestContractIsServed(t *testing.T) {

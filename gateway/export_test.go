@@ -1,13 +1,14 @@
 package gateway
 
 import (
+	"net/http"
 	"regexp"
 	"strings"
 )
 
 // Routes lists every route as "METHOD path", in the form of openapi.yaml.
 func Routes() (routes []string) {
-	g := &Gateway{sessions: newSessions("", "")}
+	g := &Gateway{cfg: Config{Queue: http.NotFoundHandler()}, sessions: newSessions("", "")}
 	for _, r := range g.router(&files{gateway: g}).Routes() {
 		path := regexp.MustCompile(`:(\w+)`).ReplaceAllString(r.Path, "{$1}")
 		if strings.HasPrefix(path, "/api/") || path == filesPath {

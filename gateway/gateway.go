@@ -57,6 +57,13 @@ type Config struct {
 	// asked for; then only requests for a loopback host are answered, and the
 	// caller must listen on loopback only.
 	APIKey string
+	// AdminKey opens what is of all tenants: the queue, and /metrics beside APIKey.
+	// It opens nothing else, and nothing else opens the queue. Empty: with an
+	// APIKey the queue is open to nobody, without one to all who are answered.
+	AdminKey string
+	// Queue shows River's queue, below QueuePath; requests that change something do
+	// not reach it. Nil: there is nothing there.
+	Queue http.Handler
 	// Origins are those, such as https://shop.example, whose pages may call
 	// /files and /api with a key or token of their own (CORS). Each is compared
 	// whole; none by default.
@@ -155,6 +162,8 @@ func (c *Config) check() error {
 		return errors.New("gateway: MaxUploadBytes is negative")
 	case c.MaxJSONBytes < 0, c.DoorRequests < 0, c.BodyStall < 0:
 		return errors.New("gateway: MaxJSONBytes, DoorRequests and BodyStall must not be negative")
+	case c.AdminKey != "" && c.AdminKey == c.APIKey:
+		return errors.New("gateway: AdminKey is the APIKey")
 	}
 	c.MaxJSONBytes = cmp.Or(c.MaxJSONBytes, 256<<20)
 	c.DoorRequests = cmp.Or(c.DoorRequests, 64)

@@ -78,7 +78,7 @@ func startOn(t testing.TB, pool *pgxpool.Pool, bucket *blob.Bucket, edit ...func
 	registry := prometheus.NewRegistry()
 	cfg := gateway.Config{
 		Jobs: s.jobs, Hub: hub, Uploads: uploads, Keys: keys, Bucket: s.bucket, Pinger: s.pool, Drops: drops, Logger: log, Registerer: registry, Gatherer: registry,
-		Migrated: func(context.Context) error { return nil }, Version: "1.2.3",
+		Migrated: func(context.Context) error { return nil }, Version: "1.2.3", Queue: &shown{},
 	}
 	for _, e := range edit {
 		e(&cfg)

@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
+const metricsPath = "/metrics"
+
 // router returns the handler of every route. Each answers with and without a
 // trailing slash, and each GET answers HEAD.
 func (g *Gateway) router(f *files) *echo.Echo {
@@ -36,8 +38,9 @@ func (g *Gateway) router(f *files) *echo.Echo {
 	g.mountDoors(e)
 	get(e, "/healthz", g.health)
 	get(e, "/readyz", g.ready)
-	get(e, "/metrics", echo.WrapHandler(promhttp.HandlerFor(g.cfg.Gatherer, promhttp.HandlerOpts{})))
+	get(e, metricsPath, echo.WrapHandler(promhttp.HandlerFor(g.cfg.Gatherer, promhttp.HandlerOpts{})))
 	g.mountSession(e)
+	g.mountAdmin(e)
 	e.POST("/api/upload-tokens", g.newToken)
 	mountPage(e)
 	return e
@@ -48,11 +51,12 @@ func get(e *echo.Echo, path string, h echo.HandlerFunc) {
 }
 
 // normalise runs before the routes are looked up. It drops a trailing slash,
-// without a redirect, which would lose a POST's body.
+// without a redirect, which would lose a POST's body. What is not ours to route
+// keeps its own.
 func normalise(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		if len(r.URL.Path) > 1 {
+		if len(r.URL.Path) > 1 && !strings.HasPrefix(r.URL.Path, QueuePath) {
 			r.URL.Path = strings.TrimSuffix(r.URL.Path, "/")
 			r.URL.RawPath = strings.TrimSuffix(r.URL.RawPath, "/")
 		}

@@ -69,6 +69,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"Migrated":       func(c *gateway.Config) { c.Migrated = nil },
 		"Pinger":         func(c *gateway.Config) { c.Pinger = nil },
 		"MaxUploadBytes": func(c *gateway.Config) { c.MaxUploadBytes = -1 },
+		"AdminKey":       func(c *gateway.Config) { c.APIKey, c.AdminKey = "same", "same" },
 		"PublicURL":      func(c *gateway.Config) { c.PublicURL = "sluice.example" },
 	} {
 		bad := good

@@ -22,7 +22,7 @@ import (
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	chromium, dir := devtest.Chromium(t), browserDriver(t)
-	for _, scenario := range []string{"drop", "offline", "reload", "tabs", "fifty", "wrong", "rejects", "hostile", "docs", "control", "toolate", "cancel", "key", "elsewhere"} {
+	for _, scenario := range []string{"drop", "offline", "reload", "tabs", "fifty", "wrong", "rejects", "hostile", "docs", "control", "toolate", "cancel", "key", "elsewhere", "queue"} {
 		t.Run(scenario, func(t *testing.T) { // one at a time: a browser takes all that two cores have
 			s, env := serveFor(t, dir, scenario)
 			found := drive(t, dir, append(env, "CHROMIUM="+chromium), scenario, s.url)
@@ -51,6 +51,10 @@ func serveFor(t *testing.T, dir, scenario string) (s *server, driver []string) {
 		s = serve(t, append(env, "SLUICE_API_KEY=browser-key", "SLUICE_CORS_ORIGINS="+web.URL), "127.0.0.1:0")
 		shop.sluice.Store(&s.url)
 		return s, []string{"ELSEWHERE=" + web.URL}
+	case "queue":
+		s = serve(t, append(env, "SLUICE_API_KEY=browser-key", "SLUICE_ADMIN_KEY=operator-key"), "127.0.0.1:0")
+		upload(t, s.url, "--api-key=browser-key", written(t, "queued.csv", "account_id,date,amount\nA1,2024-01-15,1500.00\n"))
+		return s, []string{"ADMIN_KEY=operator-key"}
 	case "control", "cancel": // jobs stay queued
 		return launch(t, command(t, append(env, "SLUICE_LOG_FORMAT=json", "SLUICE_HTTP_ADDR=127.0.0.1:0"), "serve")), nil
 	}

@@ -183,6 +183,16 @@ func (t *tail) String() string {
 	return strings.Join(lines[max(0, len(lines)-50):], "\n")
 }
 
+// written is a file of that name and content, in a folder of its own.
+func written(t testing.TB, name, text string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // upload runs `sluice upload`, which must succeed, and returns the job's id.
 func upload(t testing.TB, url string, args ...string) string {
 	t.Helper()

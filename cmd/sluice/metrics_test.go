@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -42,11 +41,7 @@ type metered struct {
 func meter(t *testing.T) metered {
 	t.Helper()
 	s := serve(t, append(stackEnv(t), "SLUICE_API_KEY="+canaryKey, "SLUICE_LOG_LEVEL=debug"), "127.0.0.1:0")
-	path := filepath.Join(t.TempDir(), canaryFile)
-	if err := os.WriteFile(path, []byte(canary), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	m := metered{server: s, job: upload(t, s.url, "--api-key="+canaryKey, path)}
+	m := metered{server: s, job: upload(t, s.url, "--api-key="+canaryKey, written(t, canaryFile, canary))}
 	// The attempt is counted after the commit that the client hears of.
 	eventually(t, "the attempt to be counted", func(ctx context.Context) bool {
 		m.text = scrape(ctx, t, s.url)

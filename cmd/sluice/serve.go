@@ -33,6 +33,7 @@ type serveCmd struct {
 	HTTPAddr    address       `name:"http-addr" group:"HTTP" default:"127.0.0.1:8080" env:"SLUICE_HTTP_ADDR" help:"Where to listen. Beyond loopback only with --api-key."`
 	PublicURL   httpURL       `name:"public-url" group:"HTTP" env:"SLUICE_PUBLIC_URL" placeholder:"URL" help:"Base of the URLs handed out, as clients see it. Empty: relative to the URL asked."`
 	APIKey      string        `name:"api-key" group:"HTTP" env:"SLUICE_API_KEY" placeholder:"KEY" help:"Asked of every client. Better given as the variable: other users of a machine can read flags."`
+	AdminKey    string        `name:"admin-key" group:"HTTP" env:"SLUICE_ADMIN_KEY" placeholder:"KEY" help:"Opens /admin/queue/, which shows the work of all tenants, and /metrics. Not the --api-key."`
 	DrainDelay  time.Duration `name:"drain-delay" group:"HTTP" default:"250ms" env:"SLUICE_DRAIN_DELAY" help:"How long a gateway that is told to stop says so at /readyz before it takes no more: longer than a balancer asks."`
 	CORSOrigins []origin      `name:"cors-origins" group:"HTTP" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may call /files and /api, with a key or an upload token of their own."`
 	Work        bool          `group:"Worker" env:"SLUICE_WORK" help:"Run a worker in this process too."`
@@ -49,6 +50,9 @@ func (c serveCmd) Validate() error {
 		errs = append(errs, errors.New("--http-addr (SLUICE_HTTP_ADDR): needed, such as 127.0.0.1:8080"))
 	} else if c.APIKey == "" && !c.HTTPAddr.loopback() {
 		errs = append(errs, fmt.Errorf("--api-key (SLUICE_API_KEY): needed, for --http-addr (SLUICE_HTTP_ADDR) %s can be reached from other machines", c.HTTPAddr))
+	}
+	if c.AdminKey != "" && c.AdminKey == c.APIKey {
+		errs = append(errs, errors.New("--admin-key (SLUICE_ADMIN_KEY): must not be the --api-key (SLUICE_API_KEY), which a tenant has"))
 	}
 	if c.DrainDelay < 0 {
 		errs = append(errs, errors.New("--drain-delay (SLUICE_DRAIN_DELAY): not below 0"))
@@ -68,9 +72,13 @@ func (c serveCmd) Run(ctx context.Context) error {
 	defer st.close()
 	hub := job.NewHub(st.pool, log)
 	hub.Also(upload.Channel, st.uploads.Heard)
+	queue, err := c.queue(ctx, st)
+	if err != nil {
+		return err
+	}
 	cfg := gateway.Config{
 		Jobs: st.jobs, Hub: hub, Uploads: st.uploads, Keys: st.keys, Bucket: st.bucket, Migrated: st.migrated, Pinger: st.pool,
-		PublicURL: string(c.PublicURL), APIKey: c.APIKey, Origins: texts(c.CORSOrigins), MaxUploadBytes: int64(c.UploadMaxBytes),
+		PublicURL: string(c.PublicURL), APIKey: c.APIKey, AdminKey: c.AdminKey, Queue: queue, Origins: texts(c.CORSOrigins), MaxUploadBytes: int64(c.UploadMaxBytes),
 		Drops: st.drops, HookSecret: c.HookSecret, WatchAreas: c.areas(),
 		Logger: log, Registerer: st.registry, Gatherer: st.registry, Version: version(),
 	}
