@@ -28,6 +28,9 @@ func (g *Gateway) control(done string, do func(ctx context.Context, tenant, id s
 		ctx := c.Request().Context()
 		err = do(ctx, j.Tenant, j.ID)
 		now, getErr := g.job(c)
+		if errors.Is(err, job.ErrNoSource) {
+			return newProblem(http.StatusConflict, "The job was imported, and its file was not kept: there is nothing to read once more. Import the file again.").typed("no_source")
+		}
 		if errors.Is(err, job.ErrStep) && getErr == nil {
 			return newProblem(http.StatusConflict, "The job is "+string(now.State)+" and cannot be "+done+". "+message(now)).typed("job_state")
 		}

@@ -43,7 +43,12 @@ func (a *attempt) run(ctx context.Context) (err error) {
 	if err != nil {
 		return a.blame(err)
 	}
-	if err := a.read(ctx, settings); err != nil {
+	in, err := a.open(ctx)
+	if err != nil {
+		return a.blame(err)
+	}
+	defer in.Close()
+	if err := a.read(ctx, settings, in, a.keeper.report); err != nil {
 		return a.blame(err)
 	}
 	return a.persist(ctx, settings)
@@ -59,14 +64,9 @@ func (a *attempt) release(ctx context.Context) {
 	}
 }
 
-// read runs the pipeline over the job's objects and leaves the result's
-// objects in S3, where nobody sees them yet.
-func (a *attempt) read(ctx context.Context, settings pipeline.Settings) error {
-	in, err := a.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
+// read runs the pipeline over the file and leaves the result's objects in S3,
+// where nobody sees them yet.
+func (a *attempt) read(ctx context.Context, settings pipeline.Settings, in io.Reader, progress func(pipeline.Progress)) (err error) {
 	aggregates := a.cfg.Bucket.Create(ctx, a.objects+"aggregates.parquet")
 	defer aggregates.Abort()
 	rejects := a.cfg.Bucket.Create(ctx, a.objects+"rejects.csv")
@@ -77,7 +77,7 @@ func (a *attempt) read(ctx context.Context, settings pipeline.Settings) error {
 		Source: in, Settings: settings, ReferenceDay: a.job.ReferenceDay,
 		Stored: a.stored(), SHA256: a.job.SHA256,
 		MemoryBytes: a.cfg.JobMemoryBytes, TempDir: a.cfg.TempDir,
-	}, pipeline.Sinks{Aggregates: aggregates, Rejects: rejects, Progress: a.keeper.report})
+	}, pipeline.Sinks{Aggregates: aggregates, Rejects: rejects, Progress: progress})
 	if err != nil && !errors.As(err, &failure) {
 		return err
 	}
@@ -140,13 +140,7 @@ func closed(w *blob.Writer) (blob.Object, error) {
 func (a *attempt) persist(ctx context.Context, settings pipeline.Settings) error {
 	a.keeper.enter(job.Persisting)
 	return a.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
-		next, stop := iter.Pull2(a.result.Offers())
-		defer stop()
-		_, err := a.cfg.Jobs.CopyOffersTx(ctx, tx, a.lease, func() (job.Offer, bool, error) {
-			o, err, ok := next()
-			return offerOf(o), ok, err
-		})
-		if err != nil {
+		if err := a.copyOffers(ctx, tx); err != nil {
 			return err
 		}
 		// From here on the row is locked, by which recovery leaves it alone. A
@@ -155,6 +149,17 @@ func (a *attempt) persist(ctx context.Context, settings pipeline.Settings) error
 		a.keeper.stop()
 		return a.cfg.Jobs.CompleteTx(ctx, tx, a.lease, a.summary(settings))
 	})
+}
+
+// copyOffers takes the decisions and writes them as they come.
+func (a *attempt) copyOffers(ctx context.Context, tx pgx.Tx) error {
+	next, stop := iter.Pull2(a.result.Offers())
+	defer stop()
+	_, err := a.cfg.Jobs.CopyOffersTx(ctx, tx, a.lease, func() (job.Offer, bool, error) {
+		o, err, ok := next()
+		return offerOf(o), ok, err
+	})
+	return err
 }
 
 // fail ends the job for its file's fault, with the rejects that explain it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -13,33 +14,34 @@ import (
 	"sluice/internal/client"
 )
 
-// bar shows how far an upload and its job are: a moving line on a terminal,
-// else a line for every tenth of the file and for every stage of the job. Its
+// bar shows how far a file and its job are: a moving line on a terminal, else a
+// line for every tenth of the file and for every stage of the job. Its
 // methods may be called by several goroutines.
 type bar struct {
 	out      io.Writer
 	terminal bool
+	done     string // what is done with the bytes, such as sent
 
 	mu     sync.Mutex
 	moving *progressbar.ProgressBar // nil between files and off a terminal
 	name   string
-	size   int64
+	size   int64  // -1: only the file's end tells
 	tenth  int64  // last one shown
 	last   string // last stage shown
 }
 
-func newBar(out io.Writer) *bar {
+func newBar(out io.Writer, done string) *bar {
 	file, ok := out.(*os.File)
-	return &bar{out: out, terminal: ok && term.IsTerminal(int(file.Fd()))}
+	return &bar{out: out, terminal: ok && term.IsTerminal(int(file.Fd())), done: done}
 }
 
-// begin starts the upload of one file.
+// begin starts one file.
 func (b *bar) begin(name string, sizeBytes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.name, b.size, b.tenth, b.last = name, sizeBytes, -1, ""
 	if b.terminal {
-		b.moving = progressbar.NewOptions64(max(sizeBytes, 1), progressbar.OptionSetWriter(b.out),
+		b.moving = progressbar.NewOptions64(cmp.Or(sizeBytes, 1), progressbar.OptionSetWriter(b.out),
 			progressbar.OptionSetDescription(name), progressbar.OptionShowBytes(true),
 			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionFullWidth(),
 			progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
@@ -54,9 +56,12 @@ func (b *bar) at(offset int64) {
 		_ = b.moving.Set64(offset) // drawing only
 		return
 	}
+	if b.size < 0 {
+		return
+	}
 	if tenth := 10 * offset / max(b.size, 1); tenth > b.tenth && !b.terminal {
 		b.tenth = tenth
-		fmt.Fprintf(b.out, "%s: %d of %d bytes sent\n", b.name, offset, b.size)
+		fmt.Fprintf(b.out, "%s: %d of %d bytes %s\n", b.name, offset, b.size, b.done)
 	}
 }
 

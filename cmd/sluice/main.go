@@ -19,9 +19,9 @@ import (
 
 // The exit codes of every command.
 const (
-	exitFailed      = 1 // what was asked for could not be done; upload: a job failed; check: a file would
+	exitFailed      = 1 // what was asked for could not be done; upload, import: a job failed; check: a file would
 	exitUsage       = 2 // a flag, variable or argument is wrong
-	exitInterrupted = 3 // upload: ended by a signal; the same command goes on
+	exitInterrupted = 3 // upload, import: ended by a signal; the same command goes on, or begins anew
 )
 
 // cli is the command line. Each setting is a flag and a variable, in --help.
@@ -31,6 +31,7 @@ type cli struct {
 	Migrate migrateCmd `cmd:"" help:"Bring the database to this version, or say how far it is."`
 	Upload  uploadCmd  `cmd:"" help:"Upload files, resumably, and follow their jobs to the end."`
 	Watch   watchCmd   `cmd:"" help:"Take in what partners write to S3 buckets: add, list or remove a watch."`
+	Import  importCmd  `cmd:"" help:"Take files, objects or standard input straight into the database, by the worker's own path; needs no gateway and no worker."`
 	Check   checkCmd   `cmd:"" help:"Say what a file is understood to hold, and what would come of it; needs no server."`
 	Doctor  doctorCmd  `cmd:"" help:"Try everything that serve and work need of database and bucket, and say what to do about what is wrong."`
 	Health  healthCmd  `cmd:"" help:"Exit 0 if the server is ready (for container health checks)."`

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -13,26 +14,33 @@ import (
 // TestScripts runs the command line without any server.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, scripts(t, "testdata/script", ""))
+	testscript.Run(t, scripts(t, "testdata/script"))
 }
 
 // TestUploadScripts runs `sluice upload` against a server.
 func TestUploadScripts(t *testing.T) {
 	t.Parallel()
 	s := serve(t, stackEnv(t), "127.0.0.1:0")
-	t.Run("scripts", func(t *testing.T) { testscript.Run(t, scripts(t, "testdata/upload", s.url)) })
+	t.Run("scripts", func(t *testing.T) { testscript.Run(t, scripts(t, "testdata/upload", "SLUICE_URL="+s.url)) })
 	s.stop(t)
 }
 
-func scripts(t *testing.T, dir, url string) testscript.Params {
+// TestImportScripts runs `sluice import` against a database and a bucket.
+func TestImportScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, scripts(t, "testdata/import", stackEnv(t)...))
+}
+
+func scripts(t *testing.T, dir string, env ...string) testscript.Params {
 	t.Helper()
 	path := filepath.Dir(binary(t))
 	return testscript.Params{
 		Dir: dir, RequireExplicitExec: true,
-		Setup: func(env *testscript.Env) error {
-			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
-			if url != "" {
-				env.Setenv("SLUICE_URL", url)
+		Setup: func(script *testscript.Env) error {
+			script.Setenv("HOME", filepath.Join(script.WorkDir, "home"))
+			for _, setting := range env {
+				name, value, _ := strings.Cut(setting, "=")
+				script.Setenv(name, value)
 			}
 			return nil
 		},

@@ -48,7 +48,7 @@ func (c *uploadCmd) Run(ctx context.Context, k *kong.Kong) error {
 	if err != nil {
 		return exitError{err, exitUsage}
 	}
-	u := &uploader{cmd: c, out: k.Stdout, bar: newBar(k.Stderr), states: openStates()}
+	u := &uploader{cmd: c, out: k.Stdout, bar: newBar(k.Stderr, "sent"), states: openStates()}
 	u.server, err = client.New(client.Config{
 		BaseURL: string(c.URL), APIKey: c.APIKey, RetryFor: c.RetryFor, OnRetry: u.bar.retrying,
 	})

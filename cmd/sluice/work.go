@@ -23,19 +23,13 @@ const readyTimeout = 3 * time.Second
 // sweepEvery is how often strays are looked for, unless their grace is shorter.
 const sweepEvery = time.Minute
 
-// workerSettings say how much a worker does at once.
-type workerSettings struct {
-	WorkerConcurrency int            `group:"Worker" default:"2" env:"SLUICE_WORKER_CONCURRENCY" help:"Jobs at once, 1 to 1000."`
-	WorkerCompose     bool           `group:"Worker" default:"true" negatable:"" env:"SLUICE_WORKER_COMPOSE" help:"Make the parts of a processed file one object in S3."`
-	WebhookAllow      []netip.Prefix `group:"Worker" env:"SLUICE_WEBHOOK_ALLOW" placeholder:"CIDR,…" help:"Networks that webhooks may lead to although they are private or loopback, such as 10.1.0.0/16, at any port. Others are told at public addresses and ports 80, 443, 8080 and 8443 only."`
-	JobMemoryBytes    byteCount      `group:"Worker" default:"256MiB" env:"SLUICE_JOB_MEMORY_BYTES" help:"Memory for the sums of one job; what is more goes to nameless files. 0: no limit."`
-	TempDir           string         `group:"Worker" env:"SLUICE_TEMP_DIR" placeholder:"DIR" help:"Where these files go, on a disk. Empty: the system's folder."`
+// sumSettings say where the sums of a job are.
+type sumSettings struct {
+	JobMemoryBytes byteCount `group:"Worker" default:"256MiB" env:"SLUICE_JOB_MEMORY_BYTES" help:"Memory for the sums of one job; what is more goes to nameless files. 0: no limit."`
+	TempDir        string    `group:"Worker" env:"SLUICE_TEMP_DIR" placeholder:"DIR" help:"Where these files go, on a disk. Empty: the system's folder."`
 }
 
-func (s workerSettings) check() error {
-	if s.WorkerConcurrency < 1 || s.WorkerConcurrency > 1000 {
-		return errors.New("--worker-concurrency (SLUICE_WORKER_CONCURRENCY): from 1 to 1000")
-	}
+func (s sumSettings) check() error {
 	if s.TempDir == "" {
 		return nil
 	}
@@ -43,6 +37,21 @@ func (s workerSettings) check() error {
 		return fmt.Errorf("--temp-dir (SLUICE_TEMP_DIR): %q is not a folder", s.TempDir)
 	}
 	return nil
+}
+
+// workerSettings say how much a worker does at once.
+type workerSettings struct {
+	WorkerConcurrency int            `group:"Worker" default:"2" env:"SLUICE_WORKER_CONCURRENCY" help:"Jobs at once, 1 to 1000."`
+	WorkerCompose     bool           `group:"Worker" default:"true" negatable:"" env:"SLUICE_WORKER_COMPOSE" help:"Make the parts of a processed file one object in S3."`
+	WebhookAllow      []netip.Prefix `group:"Worker" env:"SLUICE_WEBHOOK_ALLOW" placeholder:"CIDR,…" help:"Networks that webhooks may lead to although they are private or loopback, such as 10.1.0.0/16, at any port. Others are told at public addresses and ports 80, 443, 8080 and 8443 only."`
+	sumSettings
+}
+
+func (s workerSettings) check() error {
+	if s.WorkerConcurrency < 1 || s.WorkerConcurrency > 1000 {
+		return errors.New("--worker-concurrency (SLUICE_WORKER_CONCURRENCY): from 1 to 1000")
+	}
+	return s.sumSettings.check()
 }
 
 // work runs a worker until ctx ends and its jobs are done or handed back.

@@ -28,8 +28,8 @@ func (s *Store) CancelTx(ctx context.Context, tx pgx.Tx, tenant, id string) erro
 }
 
 // Retry enqueues a job of the tenant's anew that is Failed or Aborted and whose
-// bytes are all stored; any other is ErrStep. Deaths of its workers are
-// forgotten, but it goes on being tried alone.
+// bytes are all stored; any other is ErrStep, and an import whose file was not kept
+// ErrNoSource. Deaths of its workers are forgotten, but it goes on being tried alone.
 func (s *Store) Retry(ctx context.Context, tenant, id string) error {
 	return s.InTx(ctx, func(tx pgx.Tx) error {
 		j, err := s.lockOwn(ctx, tx, tenant, id)
@@ -38,6 +38,9 @@ func (s *Store) Retry(ctx context.Context, tenant, id string) error {
 		}
 		if state := State(j.State); !j.Received || !state.Terminal() {
 			return fmt.Errorf("retry job %s: %w: it has not ended, or its bytes never all came", id, ErrStep)
+		}
+		if !j.Kept {
+			return fmt.Errorf("retry job %s: %w", id, ErrNoSource)
 		}
 		if _, err := s.step(ctx, tx, change{id: id, to: UploadComplete, edit: func(j *row) { j.Deaths, j.DeathFences = 0, []int64{} }}); err != nil {
 			return err

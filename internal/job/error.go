@@ -12,6 +12,8 @@ var (
 	// ErrLostLease is returned to a worker that does not hold the job (any
 	// more). Nothing was changed; the worker drops what it did.
 	ErrLostLease = errors.New("lease lost")
+	// ErrNoSource is returned for a retry of an import whose file was not kept.
+	ErrNoSource = errors.New("the file was not kept")
 	// ErrWebhook is ErrNotFound of a webhook, or of a delivery of it.
 	ErrWebhook = errors.New("webhook not found")
 	// ErrWebhookLimit is returned for one webhook more than a tenant may have.

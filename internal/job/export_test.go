@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -22,3 +23,6 @@ func (s *Store) StepTx(ctx context.Context, tx pgx.Tx, id string, to State) erro
 	}})
 	return err
 }
+
+// Held is the time that the import's row says, or may say since the last renewal.
+func (i *Import) Held() time.Time { return i.held[len(i.held)-1] }

@@ -101,19 +101,22 @@ func (s *Store) CompleteTx(ctx context.Context, tx pgx.Tx, l *Lease, r Result) e
 // whether another attempt can help. r is what there is to show all the same,
 // such as its rejects, or nil.
 func (s *Store) Fail(ctx context.Context, l *Lease, e Error, canRetry bool, r *Result) error {
-	return s.InTx(ctx, func(tx pgx.Tx) error {
-		_, err := s.step(ctx, tx, change{id: l.JobID, to: Failed, held: l, edit: func(j *row) {
-			j.fail(e, canRetry)
-			if r != nil {
-				j.count(*r)
-				j.digest(*r)
-			}
-		}})
-		if err != nil || r == nil {
-			return err
+	return s.InTx(ctx, func(tx pgx.Tx) error { return s.FailTx(ctx, tx, l, e, canRetry, r) })
+}
+
+// FailTx is Fail in the caller's transaction.
+func (s *Store) FailTx(ctx context.Context, tx pgx.Tx, l *Lease, e Error, canRetry bool, r *Result) error {
+	_, err := s.step(ctx, tx, change{id: l.JobID, to: Failed, held: l, edit: func(j *row) {
+		j.fail(e, canRetry)
+		if r != nil {
+			j.count(*r)
+			j.digest(*r)
 		}
-		return saveResult(ctx, s.q.WithTx(tx), l, *r)
-	})
+	}})
+	if err != nil || r == nil {
+		return err
+	}
+	return saveResult(ctx, s.q.WithTx(tx), l, *r)
 }
 
 // Release gives the job back: to UploadComplete, with a new River job that is

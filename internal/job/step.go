@@ -20,6 +20,9 @@ type change struct {
 	held  *Lease        // the step is its holder's alone; nil: anybody's
 	delay time.Duration // how long the River job waits, for a step to UploadComplete
 	edit  func(*row)    // what else changes; nil: nothing
+	// unqueued is a step to UploadComplete of which no worker is told: the same
+	// transaction claims the job.
+	unqueued bool
 }
 
 // row is a job as it is changed: locked, with the time of Postgres's clock.
@@ -44,7 +47,7 @@ func (s *Store) step(ctx context.Context, tx pgx.Tx, c change) (row, error) {
 	if c.edit != nil {
 		c.edit(&j)
 	}
-	if c.to == UploadComplete {
+	if c.to == UploadComplete && !c.unqueued {
 		if j.RiverJobID, err = s.enqueue(ctx, tx, j, c.delay); err != nil {
 			return row{}, err
 		}

@@ -67,7 +67,9 @@ func (q *Queries) ListEnded(ctx context.Context, arg ListEndedParams) ([]ListEnd
 }
 
 const lockOwn = `-- name: LockOwn :one
-SELECT state, (size_bytes IS NOT NULL)::boolean AS received FROM jobs WHERE tenant = $1 AND id = $2 FOR NO KEY UPDATE
+SELECT state, (size_bytes IS NOT NULL)::boolean AS received,
+  (channel <> 'import' OR EXISTS (SELECT FROM uploads WHERE uploads.tenant = jobs.tenant AND uploads.id = jobs.id))::boolean AS kept
+FROM jobs WHERE jobs.tenant = $1 AND jobs.id = $2 FOR NO KEY UPDATE
 `
 
 type LockOwnParams struct {
@@ -78,12 +80,14 @@ type LockOwnParams struct {
 type LockOwnRow struct {
 	State    string
 	Received bool
+	Kept     bool
 }
 
+// kept: its bytes are somewhere. Only those of an import may be nowhere.
 func (q *Queries) LockOwn(ctx context.Context, arg LockOwnParams) (LockOwnRow, error) {
 	row := q.db.QueryRow(ctx, lockOwn, arg.Tenant, arg.ID)
 	var i LockOwnRow
-	err := row.Scan(&i.State, &i.Received)
+	err := row.Scan(&i.State, &i.Received, &i.Kept)
 	return i, err
 }
 

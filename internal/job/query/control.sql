@@ -1,5 +1,8 @@
 -- name: LockOwn :one
-SELECT state, (size_bytes IS NOT NULL)::boolean AS received FROM jobs WHERE tenant = @tenant AND id = @id FOR NO KEY UPDATE;
+-- kept: its bytes are somewhere. Only those of an import may be nowhere.
+SELECT state, (size_bytes IS NOT NULL)::boolean AS received,
+  (channel <> 'import' OR EXISTS (SELECT FROM uploads WHERE uploads.tenant = jobs.tenant AND uploads.id = jobs.id))::boolean AS kept
+FROM jobs WHERE jobs.tenant = @tenant AND jobs.id = @id FOR NO KEY UPDATE;
 
 -- name: DeleteOffers :exec
 DELETE FROM offers WHERE job_id = @job_id;

@@ -1,0 +1,12 @@
+-- name: HoldObjects :one
+-- Who writes objects of a job that is not there yet holds them against the sweep: sweep_at is its token.
+INSERT INTO strays (job_id, tenant, sweep_at)
+VALUES (@job_id, @tenant, clock_timestamp() + make_interval(secs => @seconds::float8))
+RETURNING sweep_at, clock_timestamp()::timestamptz AS clock;
+
+-- name: HoldObjectsOn :execrows
+UPDATE strays SET sweep_at = @until WHERE job_id = @job_id AND tenant = @tenant AND sweep_at = ANY(@held::timestamptz[]);
+
+-- name: KeepObjects :execrows
+-- The result names them from here on. Nothing when the sweep has begun.
+DELETE FROM strays WHERE job_id = @job_id AND tenant = @tenant AND sweep_at = ANY(@held::timestamptz[]);
