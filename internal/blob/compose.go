@@ -29,12 +29,8 @@ var ErrTooManyParts = errors.New("too many parts")
 // their checksums, are pinned by their ETags and stay as they are.
 //
 // The new object appears whole, or not at all, and is compared by its size and checksum. beat is called after each part;
-// its error ends the work. Whatever earlier calls for the same key have begun and not ended is given up first, so no two
-// calls may be at work on a key: the earlier one fails.
+// its error ends the work. What a call that is killed has begun stays in S3 until Abandon.
 func (b *Bucket) Compose(ctx context.Context, key string, beat func(context.Context) error, objects ...Object) (Object, error) {
-	if err := b.abandon(ctx, key); err != nil {
-		return Object{}, err
-	}
 	w := b.Create(ctx, key)
 	defer w.Abort()
 	for _, o := range objects {
@@ -138,8 +134,9 @@ func (b *Bucket) verify(ctx context.Context, want Object) error {
 	return nil
 }
 
-// abandon ends the multipart uploads of a key that were begun and not ended, with what they have stored.
-func (b *Bucket) abandon(ctx context.Context, key string) error {
+// Abandon ends the multipart uploads of a key that were begun and not ended, with what they have stored: whoever is at
+// work on one fails. The whole key is asked for, since MinIO lists by nothing less.
+func (b *Bucket) Abandon(ctx context.Context, key string) error {
 	pages := s3.NewListMultipartUploadsPaginator(b.client, &s3.ListMultipartUploadsInput{Bucket: &b.name, Prefix: &key})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

@@ -178,10 +178,11 @@ func (t *trials) compose(ctx context.Context) error {
 	if whole.CRC64 == 0 { // a server that keeps no checksums: small ones are joined by hand
 		objects = []blob.Object{t.small, t.small}
 	}
-	if _, err = t.bucket.Compose(ctx, key, beat, objects...); err == nil {
-		t.keys = append(t.keys, key)
+	if _, err = t.bucket.Compose(ctx, key, beat, objects...); err != nil {
+		return err
 	}
-	return err
+	t.keys = append(t.keys, key)
+	return t.bucket.Abandon(ctx, key) // as the sweep does behind a composer
 }
 
 // delete removes one object, then the others in one request, and looks whether

@@ -51,7 +51,7 @@ func (s *Store) compose(ctx context.Context, u db.Upload) error {
 		return fmt.Errorf("read manifest: %w", err)
 	}
 	objects := make([]blob.Object, len(parts))
-	whole := blob.Object{Key: composedKey(u)}
+	whole := blob.Object{Key: composedKey(u, u.Composers)}
 	for i, p := range parts {
 		objects[i] = blob.Object{Key: p.ObjectKey, ETag: p.Etag, SizeBytes: p.SizeBytes, CRC64: uint64(p.Crc64)}
 		whole.CRC64 = blob.Combine(whole.CRC64, uint64(p.Crc64), p.SizeBytes)
@@ -63,7 +63,7 @@ func (s *Store) compose(ctx context.Context, u db.Upload) error {
 	case len(parts) == 0, len(parts) == 1 && strings.HasPrefix(parts[0].ObjectKey, prefix(u)):
 		return s.ledger.composed(ctx, u, nil) // it is one object
 	}
-	whole, err = s.join(ctx, &u, whole, objects)
+	whole, err = s.join(ctx, &u, whole.Key, objects)
 	if errors.Is(err, blob.ErrTooManyParts) {
 		s.log.InfoContext(ctx, "upload is too large to compose, left in parts", "upload_id", u.ID)
 		return s.ledger.composed(ctx, u, nil)
@@ -74,23 +74,16 @@ func (s *Store) compose(ctx context.Context, u db.Upload) error {
 	err = s.ledger.composed(ctx, u, &db.Part{
 		UploadID: u.ID, SizeBytes: whole.SizeBytes, ObjectKey: whole.Key, Etag: whole.ETag, Crc64: int64(whole.CRC64),
 	})
-	if errors.Is(err, errNotOurs) {
-		return s.disown(ctx, u, err)
+	if errors.Is(err, errNotOurs) { // the sweep may be over
+		s.discard(ctx, u.ID, whole.Key)
 	}
 	return err
 }
 
-// join makes the one object, unless an earlier composer did and came no further. It renews the lease of u.
-func (s *Store) join(ctx context.Context, u *db.Upload, whole blob.Object, objects []blob.Object) (blob.Object, error) {
-	found, err := s.cfg.Bucket.Stat(ctx, whole.Key)
-	if err == nil && found.SizeBytes == whole.SizeBytes && found.CRC64 == whole.CRC64 {
-		return found, nil
-	}
-	if err != nil && !errors.Is(err, blob.ErrNotFound) {
-		return blob.Object{}, err
-	}
+// join makes the one object, and renews the lease of u meanwhile.
+func (s *Store) join(ctx context.Context, u *db.Upload, key string, objects []blob.Object) (blob.Object, error) {
 	renewed := time.Now()
-	return s.cfg.Bucket.Compose(ctx, whole.Key, func(ctx context.Context) error {
+	return s.cfg.Bucket.Compose(ctx, key, func(ctx context.Context) error {
 		if time.Since(renewed) < composeLease/10 {
 			return nil
 		}
@@ -104,15 +97,6 @@ func (s *Store) join(ctx context.Context, u *db.Upload, whole blob.Object, objec
 		renewed, u.ComposeAt = time.Now(), at
 		return nil
 	}, objects...)
-}
-
-// disown deletes the object that came too late for an upload that has ended meanwhile: its sweep may be over.
-func (s *Store) disown(ctx context.Context, u db.Upload, cause error) error {
-	_, err := s.ledger.get(ctx, u.Tenant, u.ID)
-	if errors.Is(err, ErrGone) {
-		s.discard(ctx, u.ID, composedKey(u))
-	}
-	return cause
 }
 
 // composed ends composing: the manifest names whole, or stays as it is if that is nil, and the rest is swept after the

@@ -3,6 +3,7 @@ package upload_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,7 +18,7 @@ const composeParts = 5<<20 + 1000 // S3 copies no smaller ones
 func (w *world) wantComposed(id string, want []byte) {
 	w.Helper()
 	source := w.source(id)
-	if len(source) != 1 || source[0].Key != "uploads/default/"+id+"/file" {
+	if len(source) != 1 || !strings.HasPrefix(source[0].Key, "uploads/default/"+id+"/") || !strings.HasSuffix(source[0].Key, "/file") {
 		w.Fatalf("the source is %v", source)
 	}
 	if got := w.content(id); !bytes.Equal(got, want) {
@@ -163,17 +164,52 @@ func TestComposeIsKilledAnywhere(t *testing.T) {
 			}
 			w.sweep()     // which must leave alone what a composer may be about to record
 			w.composes(0) // the lease is the dead composer's
-			healthy := w.healthy()
+			w.healthy()
 			w.processed(id)
-			if n, err := healthy.Compose(t.Context(), 1); n != 1 || err != nil {
-				t.Fatalf("%d composed: %v", n, err)
-			}
+			w.composes(1)
 			w.wantComposed(id, file)
 			if n := w.multipartUploads(); n != 0 {
 				t.Errorf("%d multipart uploads are left", n)
 			}
 		})
 	}
+}
+
+// A sweep that comes while a composer is at work leaves alone what it is about to record.
+func TestSweepOfComposing(t *testing.T) {
+	t.Parallel()
+	file := random(6, 12<<20)
+	for _, method := range []string{http.MethodPut, http.MethodPost, http.MethodHead} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			var w *world
+			w = newFaultyWorld(t, func(answer http.ResponseWriter, r *http.Request, s3 http.Handler) {
+				w.sweep()
+				s3.ServeHTTP(answer, r)
+			}, 1000, method, "/file", func(c *upload.Config) { c.PartBytes = composeParts })
+			id := w.upload(file)
+			w.processed(id)
+			w.composes(1)
+			w.wantComposed(id, file)
+		})
+	}
+}
+
+// Nor does it touch what a composer has recorded since the sweep read the manifest.
+func TestSweepBesideComposing(t *testing.T) {
+	t.Parallel()
+	file := random(7, 600*kib)
+	var w *world
+	w = newFaultyWorld(t, func(answer http.ResponseWriter, r *http.Request, s3 http.Handler) {
+		if r.URL.Query().Has("list-type") {
+			w.composes(1)
+		}
+		s3.ServeHTTP(answer, r)
+	}, 1, http.MethodGet, "")
+	id := w.upload(file)
+	w.processed(id)
+	w.sweep()
+	w.wantComposed(id, file)
 }
 
 // A composer that comes too late, for its lease was over or the upload has ended, changes nothing and leaves nothing.
@@ -207,6 +243,59 @@ func TestLateComposer(t *testing.T) {
 			w.processed(id)
 			w.composes(1)
 			w.wantComposed(id, file)
+		})
+	}
+}
+
+// A request of a composer that was killed, which S3 gets when its successor has done the work, changes nothing of what
+// the manifest names, and what it begins is swept.
+func TestLateRequestOfComposer(t *testing.T) {
+	t.Parallel()
+	file := random(5, 12<<20) // three parts: two copied, one streamed
+	for name, k := range map[string]struct {
+		method, query string // of the request
+		size          int
+	}{
+		"begin":      {http.MethodPost, "uploads=", len(file)},
+		"copy":       {http.MethodPut, "partNumber=1", len(file)},
+		"complete":   {http.MethodPost, "uploadId=", len(file)},
+		"one object": {http.MethodPut, "", 2 << 20}, // so small that it is no multipart upload
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			killed, kill := context.WithCancel(t.Context())
+			var late func()
+			var key string
+			w := newFaultyWorld(t, func(answer http.ResponseWriter, r *http.Request, s3 http.Handler) {
+				if killed.Err() == nil && (r.Method != k.method || !strings.Contains(r.URL.RawQuery, k.query)) {
+					s3.ServeHTTP(answer, r)
+					return
+				}
+				if killed.Err() == nil {
+					body, _ := io.ReadAll(r.Body) // a shorter one is refused, and so seen
+					held := r.Clone(context.WithoutCancel(r.Context()))
+					held.Body, key = io.NopCloser(bytes.NewReader(body)), r.URL.Path
+					late = func() { s3.ServeHTTP(httptest.NewRecorder(), held) }
+				}
+				kill()
+				panic(http.ErrAbortHandler)
+			}, 1000, "", "/file", func(c *upload.Config) { c.PartBytes = composeParts })
+			id := w.upload(file[:k.size], k.size/2)
+			w.processed(id)
+			if n, err := w.store.Compose(killed, 1); n != 0 || err == nil {
+				t.Fatalf("%d composed: %v", n, err)
+			}
+			w.healthy()
+			w.processed(id)
+			w.composes(1)
+			late()
+			if named := w.source(id)[0].Key; strings.HasSuffix(key, "/"+named) {
+				t.Errorf("what comes late is for %s, which the manifest names", named)
+			}
+			w.wantComposed(id, file[:k.size])
+			if n := w.multipartUploads(); n != 0 {
+				t.Errorf("%d multipart uploads are left", n)
+			}
 		})
 	}
 }

@@ -77,15 +77,15 @@ func newFaultyWorld(t *testing.T, f fault, times int32, method, suffix string, s
 	return w
 }
 
-// healthy returns the store of another process, whose S3 has no faults, and looks at S3 without them from here on.
+// healthy is the store of another process, whose S3 has no faults: the world's from here on.
 func (w *world) healthy() *upload.Store {
 	w.Helper()
 	bucket, err := blob.New(w.Context(), w.s3)
 	w.must(err)
 	cfg := w.cfg
 	cfg.Bucket, w.bucket = bucket, bucket
-	store, _ := w.open(cfg)
-	return store
+	w.store, w.metrics = w.open(cfg)
+	return w.store
 }
 
 // multipartUploads counts those that were begun and not ended.

@@ -59,23 +59,39 @@ func (s *Store) sweep(ctx context.Context, u db.Upload) error {
 	for _, key := range keys {
 		named[key] = true
 	}
-	if u.State == stateComplete { // the composer's: it takes up what an earlier one has left
-		named[composedKey(u)] = true
-	}
+	// What composers are at work on is not named yet. When the last has ended is the time to sweep behind them all.
+	composing := u.State == stateComplete && u.ComposeAt != nil
 	var stray []string
 	for o, err := range s.cfg.Bucket.List(ctx, prefix(u)) {
 		if err != nil {
 			return err
 		}
-		if !named[o.Key] {
-			stray = append(stray, o.Key)
+		if named[o.Key] || composing && isComposed(o.Key) {
+			continue
 		}
+		stray = append(stray, o.Key)
 	}
 	if err := s.cfg.Bucket.Delete(ctx, stray...); err != nil {
 		return err
 	}
 	s.metrics.orphans.Add(float64(len(stray)))
+	if !composing {
+		if err := s.abandon(ctx, u); err != nil {
+			return err
+		}
+	}
 	return s.ledger.queries.Swept(ctx, db.SweptParams{ID: u.ID, SweepAt: u.SweepAt})
+}
+
+// abandon ends the multipart uploads that composers of an upload have left: one that was killed, or whose request came
+// late.
+func (s *Store) abandon(ctx context.Context, u db.Upload) error {
+	for n := range u.Composers {
+		if err := s.cfg.Bucket.Abandon(ctx, composedKey(u, n+1)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // release drops what an upload that ended without its bytes still holds: its references to partial uploads, and its

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/tus/tusd/v2/pkg/handler"
@@ -196,5 +197,10 @@ func (w *writer) record(ctx context.Context, b batch) error {
 // and is written by one request, so a late one of a writer that was stopped or killed lands where nobody reads.
 func prefix(u db.Upload) string { return "uploads/" + u.Tenant + "/" + u.ID + "/" }
 
-// composedKey is the key of the one object that the parts of an upload become.
-func composedKey(u db.Upload) string { return prefix(u) + "file" }
+// composedKey is the key of the one object that the n-th composer of an upload makes of its parts. It has one writer, as
+// those of the parts have.
+func composedKey(u db.Upload, n int32) string { return fmt.Sprint(prefix(u), n, composedSuffix) }
+
+func isComposed(key string) bool { return strings.HasSuffix(key, composedSuffix) }
+
+const composedSuffix = "/file"

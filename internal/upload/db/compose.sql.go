@@ -12,7 +12,7 @@ import (
 
 const claimCompose = `-- name: ClaimCompose :one
 UPDATE uploads
-SET compose_at = clock_timestamp() + $1::interval
+SET compose_at = clock_timestamp() + $1::interval, composers = composers + 1
 WHERE id = (
     SELECT u.id FROM uploads AS u JOIN jobs ON jobs.id = u.id
     WHERE u.compose_at <= clock_timestamp() AND u.state = 'complete' AND jobs.state = 'JOB_COMPLETE'
@@ -20,11 +20,11 @@ WHERE id = (
     LIMIT 1
     FOR UPDATE OF u SKIP LOCKED
 )
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers
 `
 
 // ClaimCompose returns the upload that has waited longest to be composed, once its job needs it no more. It is due again
-// after the lease, unless Composed comes before: a composer that dies leaves nothing locked.
+// after the lease, unless Composed comes before: a composer that dies leaves nothing locked. Each composer has a number.
 func (q *Queries) ClaimCompose(ctx context.Context, lease time.Duration) (Upload, error) {
 	row := q.db.QueryRow(ctx, claimCompose, lease)
 	var i Upload
@@ -46,6 +46,7 @@ func (q *Queries) ClaimCompose(ctx context.Context, lease time.Duration) (Upload
 		&i.ComposeAt,
 		&i.Holder,
 		&i.Once,
+		&i.Composers,
 	)
 	return i, err
 }

@@ -55,7 +55,7 @@ const joined = `-- name: Joined :one
 UPDATE uploads
 SET size_bytes = $1, offset_bytes = $1, crc64 = $2, updated_at = clock_timestamp()
 WHERE id = $3 AND state = 'open'
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers
 `
 
 type JoinedParams struct {
@@ -85,12 +85,13 @@ func (q *Queries) Joined(ctx context.Context, arg JoinedParams) (Upload, error) 
 		&i.ComposeAt,
 		&i.Holder,
 		&i.Once,
+		&i.Composers,
 	)
 	return i, err
 }
 
 const listPartials = `-- name: ListPartials :many
-SELECT p.id, p.tenant, p.size_bytes, p.offset_bytes, p.epoch, p.state, p.crc64, p.metadata, p.expires_at, p.sweep_at, p.created_at, p.updated_at, p.concat, p.concat_header, p.compose_at, p.holder, p.once FROM concats AS c JOIN uploads AS p ON p.id = c.partial_id WHERE c.final_id = $1 ORDER BY c.position
+SELECT p.id, p.tenant, p.size_bytes, p.offset_bytes, p.epoch, p.state, p.crc64, p.metadata, p.expires_at, p.sweep_at, p.created_at, p.updated_at, p.concat, p.concat_header, p.compose_at, p.holder, p.once, p.composers FROM concats AS c JOIN uploads AS p ON p.id = c.partial_id WHERE c.final_id = $1 ORDER BY c.position
 `
 
 func (q *Queries) ListPartials(ctx context.Context, finalID string) ([]Upload, error) {
@@ -120,6 +121,7 @@ func (q *Queries) ListPartials(ctx context.Context, finalID string) ([]Upload, e
 			&i.ComposeAt,
 			&i.Holder,
 			&i.Once,
+			&i.Composers,
 		); err != nil {
 			return nil, err
 		}
@@ -132,7 +134,7 @@ func (q *Queries) ListPartials(ctx context.Context, finalID string) ([]Upload, e
 }
 
 const lockFinals = `-- name: LockFinals :many
-SELECT id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once FROM uploads
+SELECT id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers FROM uploads
 WHERE state = 'open' AND id IN (SELECT c.final_id FROM concats AS c WHERE c.partial_id = $1)
 ORDER BY id
 FOR UPDATE
@@ -167,6 +169,7 @@ func (q *Queries) LockFinals(ctx context.Context, partialID string) ([]Upload, e
 			&i.ComposeAt,
 			&i.Holder,
 			&i.Once,
+			&i.Composers,
 		); err != nil {
 			return nil, err
 		}
@@ -179,7 +182,7 @@ func (q *Queries) LockFinals(ctx context.Context, partialID string) ([]Upload, e
 }
 
 const lockPartials = `-- name: LockPartials :many
-SELECT id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once FROM uploads
+SELECT id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers FROM uploads
 WHERE id = ANY($1::text[]) AND tenant = $2 AND concat = 'partial' AND state = 'open' AND expires_at > clock_timestamp()
 ORDER BY id
 FOR SHARE
@@ -219,6 +222,7 @@ func (q *Queries) LockPartials(ctx context.Context, arg LockPartialsParams) ([]U
 			&i.ComposeAt,
 			&i.Holder,
 			&i.Once,
+			&i.Composers,
 		); err != nil {
 			return nil, err
 		}

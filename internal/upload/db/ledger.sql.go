@@ -14,7 +14,7 @@ const advance = `-- name: Advance :one
 UPDATE uploads
 SET offset_bytes = $1, crc64 = $2, expires_at = clock_timestamp() + $3::interval, updated_at = clock_timestamp()
 WHERE id = $4 AND epoch = $5 AND state = 'open' AND offset_bytes = $6
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers
 `
 
 type AdvanceParams struct {
@@ -55,6 +55,7 @@ func (q *Queries) Advance(ctx context.Context, arg AdvanceParams) (Upload, error
 		&i.ComposeAt,
 		&i.Holder,
 		&i.Once,
+		&i.Composers,
 	)
 	return i, err
 }
@@ -84,7 +85,7 @@ WHERE id = (
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers
 `
 
 // ClaimSweep returns the ended upload whose grace time was over first. It is due again after the next one, unless Swept
@@ -110,6 +111,7 @@ func (q *Queries) ClaimSweep(ctx context.Context, grace time.Duration) (Upload, 
 		&i.ComposeAt,
 		&i.Holder,
 		&i.Once,
+		&i.Composers,
 	)
 	return i, err
 }
@@ -136,7 +138,7 @@ const declareLength = `-- name: DeclareLength :one
 UPDATE uploads
 SET size_bytes = $1, updated_at = clock_timestamp()
 WHERE id = $2 AND tenant = $3 AND state = 'open' AND concat <> 'final' AND size_bytes IS NULL AND offset_bytes <= $1
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers
 `
 
 type DeclareLengthParams struct {
@@ -167,6 +169,7 @@ func (q *Queries) DeclareLength(ctx context.Context, arg DeclareLengthParams) (U
 		&i.ComposeAt,
 		&i.Holder,
 		&i.Once,
+		&i.Composers,
 	)
 	return i, err
 }
@@ -211,7 +214,7 @@ WHERE id = (
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers
 `
 
 // EndExpired is EndUpload of the upload that expired first and that nobody else is about to end. An open final upload
@@ -237,6 +240,7 @@ func (q *Queries) EndExpired(ctx context.Context, grace time.Duration) (Upload, 
 		&i.ComposeAt,
 		&i.Holder,
 		&i.Once,
+		&i.Composers,
 	)
 	return i, err
 }
@@ -245,7 +249,7 @@ const endUpload = `-- name: EndUpload :one
 UPDATE uploads
 SET state = 'gone', epoch = epoch + 1, sweep_at = clock_timestamp() + $1::interval, updated_at = clock_timestamp()
 WHERE id = $2 AND tenant = $3 AND state = 'open'
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers
 `
 
 type EndUploadParams struct {
@@ -277,12 +281,13 @@ func (q *Queries) EndUpload(ctx context.Context, arg EndUploadParams) (Upload, e
 		&i.ComposeAt,
 		&i.Holder,
 		&i.Once,
+		&i.Composers,
 	)
 	return i, err
 }
 
 const getUpload = `-- name: GetUpload :one
-SELECT uploads.id, uploads.tenant, uploads.size_bytes, uploads.offset_bytes, uploads.epoch, uploads.state, uploads.crc64, uploads.metadata, uploads.expires_at, uploads.sweep_at, uploads.created_at, uploads.updated_at, uploads.concat, uploads.concat_header, uploads.compose_at, uploads.holder, uploads.once, (uploads.state = 'open' AND uploads.concat <> 'final' AND uploads.expires_at <= clock_timestamp())::boolean AS expired
+SELECT uploads.id, uploads.tenant, uploads.size_bytes, uploads.offset_bytes, uploads.epoch, uploads.state, uploads.crc64, uploads.metadata, uploads.expires_at, uploads.sweep_at, uploads.created_at, uploads.updated_at, uploads.concat, uploads.concat_header, uploads.compose_at, uploads.holder, uploads.once, uploads.composers, (uploads.state = 'open' AND uploads.concat <> 'final' AND uploads.expires_at <= clock_timestamp())::boolean AS expired
 FROM uploads
 WHERE id = $1 AND tenant = $2
 `
@@ -319,6 +324,7 @@ func (q *Queries) GetUpload(ctx context.Context, arg GetUploadParams) (GetUpload
 		&i.Upload.ComposeAt,
 		&i.Upload.Holder,
 		&i.Upload.Once,
+		&i.Upload.Composers,
 		&i.Expired,
 	)
 	return i, err
@@ -338,7 +344,7 @@ func (q *Queries) Holder(ctx context.Context, id string) (string, error) {
 const insertUpload = `-- name: InsertUpload :one
 INSERT INTO uploads (id, tenant, size_bytes, metadata, concat, concat_header, once, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + $8::interval)
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers
 `
 
 type InsertUploadParams struct {
@@ -382,6 +388,7 @@ func (q *Queries) InsertUpload(ctx context.Context, arg InsertUploadParams) (Upl
 		&i.ComposeAt,
 		&i.Holder,
 		&i.Once,
+		&i.Composers,
 	)
 	return i, err
 }
@@ -505,7 +512,7 @@ const takeUpload = `-- name: TakeUpload :one
 UPDATE uploads
 SET epoch = epoch + 1, holder = $1, expires_at = clock_timestamp() + $2::interval, updated_at = clock_timestamp()
 WHERE id = $3 AND tenant = $4 AND state = 'open' AND concat <> 'final' AND offset_bytes = $5 AND expires_at > clock_timestamp()
-RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once
+RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers
 `
 
 type TakeUploadParams struct {
@@ -544,6 +551,7 @@ func (q *Queries) TakeUpload(ctx context.Context, arg TakeUploadParams) (Upload,
 		&i.ComposeAt,
 		&i.Holder,
 		&i.Once,
+		&i.Composers,
 	)
 	return i, err
 }

@@ -35,4 +35,5 @@ type Upload struct {
 	ComposeAt    *time.Time
 	Holder       string
 	Once         bool
+	Composers    int32
 }

@@ -1,8 +1,8 @@
 -- ClaimCompose returns the upload that has waited longest to be composed, once its job needs it no more. It is due again
--- after the lease, unless Composed comes before: a composer that dies leaves nothing locked.
+-- after the lease, unless Composed comes before: a composer that dies leaves nothing locked. Each composer has a number.
 -- name: ClaimCompose :one
 UPDATE uploads
-SET compose_at = clock_timestamp() + @lease::interval
+SET compose_at = clock_timestamp() + @lease::interval, composers = composers + 1
 WHERE id = (
     SELECT u.id FROM uploads AS u JOIN jobs ON jobs.id = u.id
     WHERE u.compose_at <= clock_timestamp() AND u.state = 'complete' AND jobs.state = 'JOB_COMPLETE'
