@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/client"
 	"sluice/internal/job"
@@ -23,6 +24,7 @@ type importCmd struct {
 	Tenant          string   `default:"default" help:"Whose jobs they are."`
 	Filename        string   `placeholder:"NAME" help:"What the jobs are called; by default what their files are."`
 	SHA256          string   `name:"sha256" placeholder:"HEX" help:"Of the one source, whole: another digest fails its job. A pipe may be cut off, and nothing else would tell."`
+	IdempotencyKey  string   `placeholder:"KEY" help:"Of the one source: for 24 hours the same import with it is the job that it was, and no second one. 1 to 255 visible characters of ASCII."`
 	JSON            bool     `name:"json" help:"One JSON object per source, a line each."`
 	CreditConfig    string   `group:"Credit" placeholder:"JSON|@FILE" help:"credit_model_config of the jobs."`
 	AggregateConfig string   `group:"Credit" placeholder:"JSON|@FILE" help:"aggregate_config of the jobs."`
@@ -36,6 +38,9 @@ func (c *importCmd) Validate() error {
 	errs := []error{c.serverSettings.check(), c.sumSettings.check()}
 	if digest, err := hex.DecodeString(c.SHA256); c.SHA256 != "" && (err != nil || len(digest) != 32 || len(c.Sources) != 1) {
 		errs = append(errs, errors.New("--sha256: 64 hexadecimal digits, and of one source alone"))
+	}
+	if c.IdempotencyKey != "" && (!isKey(c.IdempotencyKey) || len(c.Sources) != 1) {
+		errs = append(errs, errors.New("--idempotency-key: 1 to 255 visible characters of ASCII, and of one source alone"))
 	}
 	for _, source := range c.Sources {
 		errs = append(errs, checkSource(source))
@@ -118,9 +123,7 @@ func (im *importing) take(ctx context.Context, name string) error {
 	if draft.Filename == "" {
 		draft.Filename = source.name
 	}
-	im.bar.begin(name, source.size)
-	j, err := im.importer.Import(ctx, worker.Import{Draft: draft, Settings: im.settings, Source: source, Progress: im.show})
-	im.bar.end()
+	j, err := im.run(ctx, name, source, draft)
 	if err != nil {
 		return err
 	}
@@ -135,6 +138,28 @@ func (im *importing) take(ctx context.Context, name string) error {
 		return fmt.Errorf("%s failed: %w", j.ID, &job.Error{Code: j.Error.Code, Message: printable(j.Error.Message)})
 	}
 	return nil
+}
+
+// run imports the source, unless the key says that this was done.
+func (im *importing) run(ctx context.Context, name string, source *importSource, draft job.Draft) (job.Job, error) {
+	key, err := im.key(ctx)
+	if err != nil {
+		return job.Job{}, err
+	}
+	defer key.release(ctx)
+	if id, err := key.first(draft, source); err != nil {
+		return job.Job{}, err
+	} else if id != "" {
+		return im.stack.jobs.Get(ctx, draft.Tenant, id)
+	}
+	im.bar.begin(name, source.size)
+	defer im.bar.end()
+	return im.importer.Import(ctx, worker.Import{
+		Draft: draft, Settings: im.settings, Source: key.through(source), Progress: im.show,
+		Also: func(ctx context.Context, tx pgx.Tx, done worker.Imported) error {
+			return key.keep(ctx, tx, draft, done)
+		},
+	})
 }
 
 // show is worker.Import.Progress.

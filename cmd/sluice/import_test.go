@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -26,11 +25,20 @@ func importFile(t testing.TB, env []string, stdin io.Reader, args ...string) str
 	cmd := command(t, env, append([]string{"import", "--json"}, args...)...)
 	cmd.Stdin, cmd.Stderr = stdin, &stderr
 	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("sluice import %v: %v\n%s%s", args, err, out, stderr.String())
+	}
+	return importedID(t, out)
+}
+
+// importedID is the job of a line of `sluice import --json`.
+func importedID(t testing.TB, out []byte) string {
+	t.Helper()
 	var line struct {
 		JobID string `json:"job_id"`
 	}
-	if err := errors.Join(err, json.Unmarshal(out, &line)); err != nil {
-		t.Fatalf("sluice import %v: %v\n%s%s", args, err, out, stderr.String())
+	if err := json.Unmarshal(out, &line); err != nil {
+		t.Fatalf("%v in %s", err, out)
 	}
 	return line.JobID
 }
@@ -153,14 +161,19 @@ func TestKilledWhileImporting(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newImportWorld(t)
-			kill(w, command(t, w.env, "import", "-"))
+			again := []string{"import", "--json", "--idempotency-key=july", "-"}
+			kill(w, command(t, w.env, again...))
 			s := serve(t, w.env, "127.0.0.1:0")
 			eventually(t, "the sweep", func(context.Context) bool { return w.count("strays") == 0 })
 			if jobs, offers, objects := w.count("jobs"), w.count("offers"), w.objects(); jobs+offers+objects != 0 {
 				t.Errorf("%d jobs, %d offers and %d objects are left", jobs, offers, objects)
 			}
-			id := importFile(t, w.env, bytes.NewReader(w.content), "-")
-			w.sample.check(t, s.url, id)
+			var first, second bytes.Buffer
+			eventually(t, "the key to be free", func(context.Context) bool { return w.imports(&first, again) == 0 })
+			if code := w.imports(&second, again); code != 0 || second.String() != first.String() {
+				t.Errorf("the second run ended with %d and said %s, want 0 and the first's %s", code, &second, &first)
+			}
+			w.sample.check(t, s.url, importedID(t, first.Bytes()))
 			s.stop(t)
 		})
 	}
@@ -178,7 +191,7 @@ type importWorld struct {
 
 func newImportWorld(t testing.TB) *importWorld {
 	t.Helper()
-	w := &importWorld{TB: t, env: append(stackEnv(t), "SLUICE_LEASE_EXPIRY=1s", "SLUICE_SWEEP_GRACE=1s"), sample: newSample(t, 100_000)}
+	w := &importWorld{TB: t, env: append(stackEnv(t), "SLUICE_LEASE_EXPIRY=1s", "SLUICE_SWEEP_GRACE=1s", "SLUICE_STREAM_EXPIRY=1s"), sample: newSample(t, 100_000)}
 	w.bucket = importBucket(t, w.env)
 	var err error
 	if w.pool, err = pgxpool.New(t.Context(), strings.TrimPrefix(w.env[0], "SLUICE_DATABASE_URL=")); err != nil {
@@ -190,6 +203,15 @@ func newImportWorld(t testing.TB) *importWorld {
 	}
 	w.content = append(w.content, "A000,someday,1.00\n"...)
 	return w
+}
+
+// imports runs the command with the file and returns its exit code.
+func (w *importWorld) imports(out *bytes.Buffer, args []string) int {
+	w.Helper()
+	cmd := command(w, w.env, args...)
+	cmd.Stdin, cmd.Stdout = bytes.NewReader(w.content), out
+	w.start(cmd)
+	return exitCode(w, cmd)
 }
 
 func (w *importWorld) start(cmd *exec.Cmd) {
