@@ -1,5 +1,10 @@
 package parser
 
+import (
+	"slices"
+	"sync"
+)
+
 // rank says how sure a header name is. A name the configuration gives and a
 // column's own name (account_id) come before what banks call it (account), and
 // that comes before what serves where there is nothing better (the value date):
@@ -14,9 +19,10 @@ const (
 
 // matcher finds the columns of a file in its header.
 type matcher struct {
-	wanted   []Column // in the order in which a missing one is named
+	wanted   []Column // in the order of columns
 	required map[Column]bool
-	names    map[string][]meaning // by folded name
+	named    map[string][]meaning // by folded name, those the configuration gives
+	known    map[Column]bool      // columns that have all their known names
 	fixed    map[Column]int       // 1-based positions the configuration gives
 }
 
@@ -32,9 +38,12 @@ type place struct {
 	rank     rank
 }
 
+// columns are all there are, in the order in which a missing one is named.
+var columns = [...]Column{AccountID, Date, Amount, Debit, Credit, direction, IsRevenue, Description}
+
 func newMatcher(cfg *Config) *matcher {
-	m := &matcher{required: map[Column]bool{}, names: map[string][]meaning{}, fixed: map[Column]int{}}
-	for _, c := range []Column{AccountID, Date, Amount, Debit, Credit, direction, IsRevenue, Description} {
+	m := &matcher{required: map[Column]bool{}, named: map[string][]meaning{}, known: map[Column]bool{}, fixed: map[Column]int{}}
+	for _, c := range columns {
 		ref, named := cfg.Columns[c]
 		if c == direction && cfg.Direction != nil {
 			ref, named = cfg.Direction.Column, true
@@ -48,23 +57,31 @@ func newMatcher(cfg *Config) *matcher {
 		case named && ref.Name == "":
 			m.fixed[c] = ref.Position
 		case named:
-			m.learn(ref.Name, c, exact)
+			learn(m.named, c, exact, ref.Name)
 		default:
-			m.learn(string(c), c, exact)
-			for _, name := range synonyms(c) {
-				m.learn(name, c, synonym)
-			}
-			for _, name := range makeshifts(c) {
-				m.learn(name, c, makeshift)
-			}
+			m.known[c] = true
 		}
 	}
 	return m
 }
 
-func (m *matcher) learn(name string, c Column, r rank) {
-	folded := foldName(name)
-	m.names[folded] = append(m.names[folded], meaning{column: c, rank: r})
+// known is what each folded name means that Sluice knows. It is made once: to
+// fold a thousand names takes longer than to read a small file.
+var known = sync.OnceValue(func() map[string][]meaning {
+	all := map[string][]meaning{}
+	for _, c := range columns {
+		learn(all, c, exact, string(c))
+		learn(all, c, synonym, synonyms(c)...)
+		learn(all, c, makeshift, makeshifts(c)...)
+	}
+	return all
+})
+
+func learn(all map[string][]meaning, c Column, r rank, names ...string) {
+	for _, name := range names {
+		folded := foldName(name)
+		all[folded] = append(all[folded], meaning{column: c, rank: r})
+	}
 }
 
 // looksFor reports whether c has a place to be found; named says that the
@@ -120,11 +137,21 @@ func (m *matcher) match(header []string) (found map[Column]place, missing []Colu
 // meanings are what a header name may mean. A currency in parentheses after it
 // says nothing about that.
 func (m *matcher) meanings(name string) []meaning {
-	known, ok := m.names[foldName(name)]
-	if n := len(name) - len("(EUR)"); !ok && n > 0 && name[n] == '(' && name[len(name)-1] == ')' && isCurrency(name[n+1:len(name)-1]) {
-		return m.names[foldName(name[:n])]
+	found := m.meaningsOf(foldName(name))
+	if n := len(name) - len("(EUR)"); len(found) == 0 && n > 0 && name[n] == '(' && name[len(name)-1] == ')' && isCurrency(name[n+1:len(name)-1]) {
+		return m.meaningsOf(foldName(name[:n]))
 	}
-	return known
+	return found
+}
+
+func (m *matcher) meaningsOf(folded string) []meaning {
+	found := slices.Clone(m.named[folded])
+	for _, meaning := range known()[folded] {
+		if m.known[meaning.column] {
+			found = append(found, meaning)
+		}
+	}
+	return found
 }
 
 // chooseAmount drops what is less sure: the amount, or debit and credit. These
@@ -163,14 +190,16 @@ func (m *matcher) duplicate(found map[Column]place) (Column, place) {
 	return "", place{}
 }
 
-// known returns the names under which c would have been found.
-func (m *matcher) known(c Column) []string {
+// namesOf returns the names, folded, under which c would have been found.
+func (m *matcher) namesOf(c Column) []string {
+	from := m.named
+	if m.known[c] {
+		from = known()
+	}
 	var names []string
-	for name, meanings := range m.names {
-		for _, meaning := range meanings {
-			if meaning.column == c {
-				names = append(names, name)
-			}
+	for name, meanings := range from {
+		if slices.ContainsFunc(meanings, func(of meaning) bool { return of.column == c }) {
+			names = append(names, name)
 		}
 	}
 	return names

@@ -44,7 +44,7 @@ func (m *miss) explain(h *head) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "no column for %s; line %d has %s", listColumns(m.missing), m.line, listNames(m.names))
 	for _, c := range m.missing {
-		if near := nearest(m.matcher.known(c), m.names); near != "" {
+		if near := nearest(m.matcher.namesOf(c), m.names); near != "" {
 			fmt.Fprintf(&b, "; nearest to %s is %s", c, near)
 		}
 	}
