@@ -8,7 +8,7 @@ import (
 )
 
 // batchRecords is how many records Each hands over at a time, at most.
-const batchRecords = 2048
+const batchRecords = 512
 
 // Each reads the rest of the file with so many goroutines, the caller's among
 // them, and hands every record to sink. It returns nil at the end of the file,

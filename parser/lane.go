@@ -181,6 +181,13 @@ func (l *lane) book() {
 	l.booked = true
 	n := 0
 	for l.err == nil {
+		quick := l.values.quick(l.scan, &l.relay.reader.dialect, l.batch[n:])
+		l.accepted += int64(quick)
+		if n += quick; n == len(l.batch) {
+			l.err = l.relay.sink(l.worker, l.batch)
+			n = 0
+			continue
+		}
 		ok, err := l.scan.next()
 		if err != nil {
 			l.err = unterminated(l.scan)

@@ -115,7 +115,11 @@ func (r *Reader) Read(dst []Record) (n int, err error) {
 		return 0, r.err
 	}
 	counted := 0
-	for n < len(dst) && r.err == nil {
+	for r.err == nil {
+		n += r.values.quick(r.scan, &r.dialect, dst[n:])
+		if n == len(dst) {
+			break
+		}
 		ok, err := r.scan.next()
 		if err != nil {
 			r.err = unterminated(r.scan)

@@ -10,6 +10,7 @@ type values struct {
 	months months
 	iso    bool // dates are, so that months may be asked first
 	cents  bool // amounts are plain, so that cents may be asked first
+	simple bool // each value has one column, so that quick may be asked first
 
 	constant  []byte // account of every row, where there is no column
 	account   int
@@ -38,6 +39,7 @@ func newValues(cfg *Config, d *dialect, form dateForm, amounts amountForm) value
 		v.creditWords, v.debitWords = byteWords(cfg.Direction.Credit), byteWords(cfg.Direction.Debit)
 	}
 	v.iso, v.cents = form.text == isoDate, v.direction < 0 && v.form.plainAmounts()
+	v.simple = v.constant == nil && v.account >= 0 && v.amount >= 0 && v.direction < 0
 	return v
 }
 
