@@ -83,6 +83,9 @@ func (g *Gateway) offers(c echo.Context) error {
 	if media == mediaJSON {
 		return g.offerPage(c, j, filter, render)
 	}
+	if filter.Order != (job.OfferOrder{}) { // each page of them would read all offers again
+		return badField("sort", "is for pages of JSON; all offers come in the order of their accounts")
+	}
 	filter.Limit, filter.After = 0, nil
 	all := g.cfg.Jobs.EachOffer(c.Request().Context(), j.Tenant, j.ID, filter)
 	return stream(c, media, j.ID+"-offers", offerHeader(), render.each(all))
@@ -101,8 +104,7 @@ func (g *Gateway) offerPage(c echo.Context, j job.Job, filter job.OfferFilter, r
 		page.Offers[i] = render.offer(o)
 	}
 	if more {
-		last := offers[limit-1]
-		page.NextCursor = encodeCursor(job.OfferCursor{AccountID: last.AccountID, Day: last.Day})
+		page.NextCursor = encodeCursor(*filter.Order.At(offers[limit-1]))
 	}
 	return writeJSON(c, page)
 }
@@ -119,14 +121,30 @@ func offerFilter(c echo.Context) (f job.OfferFilter, err error) {
 	default:
 		return f, badField("risk_level", "must be LOW, MEDIUM or HIGH")
 	}
+	if f.Order, err = offerOrder(c); err != nil {
+		return f, err
+	}
 	if f.Limit, err = limit(c, maxRows); err != nil {
 		return f, err
 	}
 	f.After, err = decodeCursor[job.OfferCursor](c)
-	if f.After != nil && !plausible(*f.After) {
+	if f.After != nil && (f.After.OfferOrder != f.Order || !plausible(*f.After)) {
 		err = badCursor()
 	}
 	return f, err
+}
+
+// offerOrder reads the sort parameter: a column, after a minus the other way round.
+func offerOrder(c echo.Context) (o job.OfferOrder, err error) {
+	column, descending := strings.CutPrefix(c.QueryParam("sort"), "-")
+	switch o = (job.OfferOrder{Sort: job.OfferSort(column), Descending: descending}); {
+	case column == "account_id":
+		o.Sort = ""
+	case o == job.OfferOrder{}, o.Sort == job.ByAmount, o.Sort == job.ByCreditScore, o.Sort == job.ByRiskLevel:
+	default:
+		err = badField("sort", "must be account_id, amount, credit_score or risk_level, or one of these after a minus")
+	}
+	return o, err
 }
 
 // plausible tells whether Postgres can hold the cursor's text and date. One of

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -221,6 +222,43 @@ func TestSummaryOfOffers(t *testing.T) {
 	if got := s.get("/api/jobs/" + id + "/offers/").body; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+}
+
+func TestOffersSorted(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	path := "/api/jobs/" + s.completed(outcome{exponent: 2, offers: someOffers(30)}) + "/offers/"
+	first := func(rows []string) string {
+		return strings.SplitN(rows[0], `"`, 5)[3] + " " + strings.SplitN(rows[len(rows)-1], `"`, 5)[3]
+	}
+	for sort, want := range map[string]string{
+		"account_id": "acc-00000 acc-00029", "-account_id": "acc-00029 acc-00000",
+		"amount": "acc-00000 acc-00029", "-amount": "acc-00029 acc-00027", // of those declined, whose amount is 0, the last
+		"credit_score": "acc-00000 acc-00029", "-credit_score": "acc-00029 acc-00000",
+		"risk_level": "acc-00002 acc-00027", "-risk_level": "acc-00000 acc-00028",
+	} {
+		query := url.Values{"decision": {"all"}, "sort": {sort}}
+		rows := s.walk(path, "offers", query, 1000)
+		if got := first(rows); got != want || len(rows) != 30 {
+			t.Errorf("%s: %d offers from and to %s, want %s", sort, len(rows), got, want)
+		}
+		for _, limit := range []int{1, 7, 30} {
+			if diff := cmp.Diff(rows, s.walk(path, "offers", query, limit)); diff != "" {
+				t.Errorf("%s: pages of %d: %s", sort, limit, diff)
+			}
+		}
+	}
+	var page struct {
+		Next string `json:"next_cursor"`
+	}
+	s.read(path+"?limit=1&sort=-amount", &page)
+	for _, query := range []string{"sort=amount", "", "sort=-credit_score"} {
+		wantProblem(t, s.get(path+"?"+query+"&cursor="+page.Next), http.StatusBadRequest, "a cursor of another order: "+query)
+	}
+	for _, sort := range []string{"balance", "--amount", "-", "Amount", "amount,account_id"} {
+		wantProblem(t, s.get(path+"?sort="+sort), http.StatusBadRequest, sort)
+	}
+	wantProblem(t, s.get(path+"?sort=amount", "text/csv"), http.StatusBadRequest, "CSV in another order")
 }
 
 // A spreadsheet must not run what a file's account column says, and numbers

@@ -15,8 +15,9 @@ import (
 
 // portfolioJSON is a complete job at a glance: what the page draws.
 type portfolioJSON struct {
-	Scores []scoreJSON `json:"scores"`
-	Months []monthJSON `json:"months"`
+	Scores  []scoreJSON  `json:"scores"`
+	Amounts []amountJSON `json:"amounts"`
+	Months  []monthJSON  `json:"months"`
 }
 
 // scoreJSON counts the decisions of one score.
@@ -27,6 +28,13 @@ type scoreJSON struct {
 	Amount   json.Number  `json:"amount"`
 }
 
+// amountJSON counts the approved offers of From and more, and less than To.
+type amountJSON struct {
+	From   json.Number `json:"from"`
+	To     json.Number `json:"to"`
+	Offers int64       `json:"offers"`
+}
+
 // monthJSON sums a calendar month over all accounts.
 type monthJSON struct {
 	Month   string      `json:"month"` // YYYY-MM
@@ -35,8 +43,8 @@ type monthJSON struct {
 	Count   int64       `json:"transaction_count"`
 }
 
-// portfolio answers with a complete job's decisions by score and its sums by
-// month. Sums without a date belong to no month.
+// portfolio answers with a complete job's decisions by score, its offers by
+// amount, and its sums by month. Sums without a date belong to no month.
 func (g *Gateway) portfolio(c echo.Context) error {
 	j, err := g.completeJob(c)
 	if err != nil {
@@ -46,13 +54,12 @@ func (g *Gateway) portfolio(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	answer := portfolioJSON{Scores: make([]scoreJSON, len(scores)), Months: []monthJSON{}}
-	for i, s := range scores {
-		answer.Scores[i] = scoreJSON{Score: s.Score, Decision: job.DeclinedOnly, Offers: s.Offers, Amount: amount(s.AmountMinor, j.Result.CurrencyExponent)}
-		if s.Approved {
-			answer.Scores[i].Decision = job.ApprovedOnly
-		}
+	amounts, err := g.cfg.Jobs.Amounts(c.Request().Context(), j.Tenant, j.ID)
+	if err != nil {
+		return err
 	}
+	exponent := j.Result.CurrencyExponent
+	answer := portfolioJSON{Scores: scoresOf(scores, exponent), Amounts: amountsOf(amounts, exponent), Months: []monthJSON{}}
 	if j.Result.Aggregates.Key != "" {
 		file, err := g.openAggregates(c, j)
 		if err != nil {
@@ -63,6 +70,26 @@ func (g *Gateway) portfolio(c echo.Context) error {
 		}
 	}
 	return writeJSON(c, answer)
+}
+
+func scoresOf(counts []job.ScoreCount, exponent int) []scoreJSON {
+	out := make([]scoreJSON, len(counts))
+	for i, s := range counts {
+		out[i] = scoreJSON{Score: s.Score, Decision: job.DeclinedOnly, Offers: s.Offers, Amount: amount(s.AmountMinor, exponent)}
+		if s.Approved {
+			out[i].Decision = job.ApprovedOnly
+		}
+	}
+	return out
+}
+
+func amountsOf(counts []job.AmountCount, exponent int) []amountJSON {
+	out := make([]amountJSON, len(counts))
+	for i, c := range counts {
+		from := money.FromInt64(c.FromMinor)
+		out[i] = amountJSON{From: amount(from, exponent), To: amount(from.Add(money.FromInt64(c.WidthMinor)), exponent), Offers: c.Offers}
+	}
+	return out
 }
 
 func monthsOf(file *aggregate.File) ([]monthJSON, error) {

@@ -26,6 +26,7 @@ func TestPortfolio(t *testing.T) {
 	})
 	want := `{"scores":[{"credit_score":310,"decision":"declined","offers":1,"amount":0.00},` +
 		`{"credit_score":700,"decision":"declined","offers":1,"amount":0.00},{"credit_score":700,"decision":"approved","offers":2,"amount":184467440737095516.14}],` +
+		`"amounts":[{"from":92233720368547758.07,"to":92233720368547758.08,"offers":2}],` +
 		`"months":[{"month":"1970-01","total_amount":0.51,"revenue_amount":2.51,"transaction_count":6},{"month":"1970-02","total_amount":0.05,"revenue_amount":0.05,"transaction_count":2}]}` + "\n"
 	if got := s.get("/api/jobs/" + id + "/portfolio/").body; got != want {
 		t.Errorf("got  %swant %s", got, want)

@@ -54,6 +54,15 @@ func BenchmarkOffers(b *testing.B) {
 		}
 		b.ReportMetric(benchOffers*float64(b.N)/b.Elapsed().Seconds(), "offers/s")
 	})
+	b.Run("sorted", func(b *testing.B) { // the last page, by a column without an index
+		f := job.OfferFilter{Order: job.OfferOrder{Sort: job.ByAmount, Descending: true}, Limit: 20}
+		f.After = f.Order.At(job.Offer{AccountID: benchAccount(benchOffers - 21), Day: job.NoDay, AmountMinor: offer("", job.NoDay).AmountMinor})
+		for b.Loop() {
+			if got, err := s.Offers(b.Context(), l.Tenant, l.JobID, f); err != nil || len(got) != 20 {
+				b.Fatalf("%d offers, %v", len(got), err)
+			}
+		}
+	})
 	b.Run("account", func(b *testing.B) {
 		account := benchAccount(benchOffers / 2)
 		for b.Loop() {

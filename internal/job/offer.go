@@ -1,5 +1,7 @@
 package job
 
+import "slices"
+
 // Offer is one decision of the model, approved or declined. Rates, offer type,
 // currency and model are the job's: see Result.
 type Offer struct {
@@ -27,17 +29,63 @@ const (
 	AllDecisions Decision = "all"
 )
 
-// OfferCursor is the place of one offer in the order of offers.
+// OfferSort is what offers are ordered by. The zero value means their account id
+// (by bytes) and day, which also decide between offers that are equal otherwise.
+type OfferSort string
+
+// What else offers can be ordered by: each page of it reads all of the job's.
+const (
+	ByAmount      OfferSort = "amount"
+	ByCreditScore OfferSort = "credit_score"
+	ByRiskLevel   OfferSort = "risk_level" // LOW, MEDIUM, HIGH
+)
+
+// OfferOrder is an order of offers, ascending unless it says otherwise.
+type OfferOrder struct {
+	Sort       OfferSort `json:",omitempty"`
+	Descending bool      `json:",omitempty"`
+}
+
+// OfferCursor is the place of one offer in an order of offers.
 type OfferCursor struct {
+	OfferOrder
+	Rank      int64 `json:",omitempty"` // of the offer in that order: see OfferOrder.rank
 	AccountID string
 	Day       int32 // NoDay where the grouping has none
 }
 
-// OfferFilter chooses and pages offers.
+// At returns the place of an offer in this order.
+func (o OfferOrder) At(offer Offer) *OfferCursor {
+	return &OfferCursor{OfferOrder: o, Rank: o.rank(offer), AccountID: offer.AccountID, Day: offer.Day}
+}
+
+// rank returns a number that grows in this order, as ListOffersRanked does. It is
+// 0 where the account decides.
+func (o OfferOrder) rank(offer Offer) (rank int64) {
+	switch o.Sort {
+	case ByAmount:
+		rank = offer.AmountMinor
+	case ByCreditScore:
+		rank = int64(offer.CreditScore)
+	case ByRiskLevel:
+		rank = int64(1 + slices.Index([]string{"LOW", "MEDIUM", "HIGH"}, offer.RiskLevel))
+	}
+	return o.sign() * rank
+}
+
+func (o OfferOrder) sign() int64 {
+	if o.Descending {
+		return -1
+	}
+	return 1
+}
+
+// OfferFilter chooses, orders and pages offers.
 type OfferFilter struct {
 	Decision  Decision
-	AccountID *string      // nil: all; &"": the series without an account
-	RiskLevel string       // "": all
-	After     *OfferCursor // nil: from the first; else those behind it
+	AccountID *string // nil: all; &"": the series without an account
+	RiskLevel string  // "": all
+	Order     OfferOrder
+	After     *OfferCursor // nil: from the first; else those behind it, by the same order
 	Limit     int          // 1 to 10,000; 0 means 1000
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -36,10 +37,10 @@ func (s *Store) CopyOffersTx(ctx context.Context, tx pgx.Tx, l *Lease, next func
 	return tag.RowsAffected(), nil
 }
 
-// Offers returns one page of a job's offers in ascending order of account id (by
-// bytes) and day. It returns ErrNotFound for an unknown id and for another
+// Offers returns one page of a job's offers, by default in ascending order of
+// account id (by bytes) and day. It returns ErrNotFound for an unknown id and for another
 // tenant's, and ErrNotComplete until the job is JobComplete. To page, set
-// OfferFilter.After to the last offer that came; a page shorter than the limit
+// OfferFilter.After to where the last offer that came is (OfferOrder.At); a page shorter than the limit
 // is the last.
 func (s *Store) Offers(ctx context.Context, tenant, id string, f OfferFilter) ([]Offer, error) {
 	fence, err := s.offerFence(ctx, tenant, id)
@@ -75,8 +76,7 @@ func (s *Store) EachOffer(ctx context.Context, tenant, id string, f OfferFilter)
 			if len(page) < offersPage {
 				return
 			}
-			last := page[len(page)-1]
-			f.After = &OfferCursor{AccountID: last.AccountID, Day: last.Day}
+			f.After = f.Order.At(page[len(page)-1])
 		}
 	}
 }
@@ -103,15 +103,12 @@ func (s *Store) offerPage(ctx context.Context, tenant, id string, fence int64, f
 	if !f.storable() {
 		return nil, nil
 	}
-	p := db.ListOffersParams{
-		Tenant: tenant, JobID: id, Fence: fence,
-		AfterDate:  pgtype.Date{InfinityModifier: pgtype.NegativeInfinity, Valid: true},
-		Approved:   f.Decision.approved(),
-		RiskLevels: []string{"LOW", "MEDIUM", "HIGH"},
-		MaxRows:    bound(f.Limit, defaultOffers, maxOffers),
+	if f.Order != (OfferOrder{}) {
+		return s.sortedPage(ctx, tenant, id, fence, f)
 	}
-	if f.RiskLevel != "" {
-		p.RiskLevels = []string{f.RiskLevel}
+	p := db.ListOffersParams{
+		Tenant: tenant, JobID: id, Fence: fence, AfterDate: beforeAll(),
+		Approved: f.Decision.approved(), RiskLevels: f.levels(), MaxRows: bound(f.Limit, defaultOffers, maxOffers),
 	}
 	if f.After != nil {
 		p.AfterAccount, p.AfterDate = f.After.AccountID, offerDate(f.After.Day)
@@ -126,6 +123,35 @@ func (s *Store) offerPage(ctx context.Context, tenant, id string, fence int64, f
 		Approved: p.Approved, RiskLevels: p.RiskLevels, MaxRows: p.MaxRows,
 	})
 	return offersOf(rows, func(r db.ListAccountOffersRow) Offer { return offerOf(db.ListOffersRow(r)) }), err
+}
+
+// sortedPage is a page in another order than that of the key.
+func (s *Store) sortedPage(ctx context.Context, tenant, id string, fence int64, f OfferFilter) ([]Offer, error) {
+	p := db.ListOffersRankedParams{
+		Tenant: tenant, JobID: id, Fence: fence, AccountID: f.AccountID,
+		Sort: string(f.Order.Sort), Sign: f.Order.sign(), AfterRank: math.MinInt64, AfterDate: beforeAll(),
+		Approved: f.Decision.approved(), RiskLevels: f.levels(), MaxRows: bound(f.Limit, defaultOffers, maxOffers),
+	}
+	if f.After != nil {
+		p.AfterRank, p.AfterAccount, p.AfterDate = f.After.Rank, f.After.AccountID, offerDate(f.After.Day)
+	}
+	if f.Order.Sort != "" {
+		rows, err := s.q.ListOffersRanked(ctx, p)
+		return offersOf(rows, func(r db.ListOffersRankedRow) Offer { return offerOf(db.ListOffersRow(r)) }), err
+	}
+	rows, err := s.q.ListOffersBackward(ctx, db.ListOffersBackwardParams{
+		Tenant: tenant, JobID: id, Fence: fence, AccountID: f.AccountID,
+		First: f.After == nil, AfterAccount: p.AfterAccount, AfterDate: p.AfterDate,
+		Approved: p.Approved, RiskLevels: p.RiskLevels, MaxRows: p.MaxRows,
+	})
+	return offersOf(rows, func(r db.ListOffersBackwardRow) Offer { return offerOf(db.ListOffersRow(r)) }), err
+}
+
+func (f OfferFilter) levels() []string {
+	if f.RiskLevel == "" {
+		return []string{"LOW", "MEDIUM", "HIGH"}
+	}
+	return []string{f.RiskLevel}
 }
 
 func (f OfferFilter) storable() bool {
@@ -145,6 +171,11 @@ func (d Decision) approved() []bool {
 		return []bool{false}
 	}
 	return []bool{true}
+}
+
+// beforeAll is the date before that of any offer.
+func beforeAll() pgtype.Date {
+	return pgtype.Date{InfinityModifier: pgtype.NegativeInfinity, Valid: true}
 }
 
 // offerDate returns the date under which an offer is filed: infinity for NoDay,

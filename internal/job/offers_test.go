@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -137,6 +139,99 @@ func TestOffersFiltered(t *testing.T) {
 		if diff := cmp.Diff(tt.want, f.each(id, tt.filter)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
+	}
+}
+
+// In every order all pages together are the list, each offer once, whatever is
+// equal and at either end of the numbers.
+func TestOffersSorted(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	var all []job.Offer
+	for i, account := range []string{"", "A", "B", "B", "a", "ä", "\U0010FFFF"} {
+		for day, amount := range []int64{0, 7, math.MaxInt64, 7} {
+			o := offer(account, int32(10*i+day))
+			o.AmountMinor, o.CreditScore, o.RiskLevel = amount, []int{700, math.MinInt32, 700, math.MaxInt32}[(i+day)%4], []string{"LOW", "MEDIUM", "HIGH"}[(i*day)%3]
+			all = append(all, o)
+		}
+	}
+	all = append(all, offer("\U0010FFFF", job.NoDay))
+	id := f.complete(all...)
+	f.complete(offer("somebody else's", 1))
+	key := map[job.OfferSort]func(o job.Offer) int64{
+		"":                func(job.Offer) int64 { return 0 },
+		job.ByAmount:      func(o job.Offer) int64 { return o.AmountMinor },
+		job.ByCreditScore: func(o job.Offer) int64 { return int64(o.CreditScore) },
+		job.ByRiskLevel:   func(o job.Offer) int64 { return int64(strings.Index("LOW MEDIUM HIGH", o.RiskLevel)) },
+	}
+	for sort, of := range key {
+		for _, descending := range []bool{false, true} {
+			order := job.OfferOrder{Sort: sort, Descending: descending}
+			want := slices.Clone(all) // in the order of the key
+			if descending && sort == "" {
+				slices.Reverse(want)
+			}
+			slices.SortStableFunc(want, func(a, b job.Offer) int {
+				if descending {
+					a, b = b, a
+				}
+				return big.NewInt(of(a)).Cmp(big.NewInt(of(b)))
+			})
+			for _, limit := range []int{1, 3, len(all), 1000} {
+				filter := job.OfferFilter{Decision: job.AllDecisions, Order: order, Limit: limit}
+				var got []job.Offer
+				for {
+					page, err := f.Offers(t.Context(), tenant, id, filter)
+					f.must(err)
+					got = append(got, page...)
+					if len(page) < limit {
+						break
+					}
+					filter.After = order.At(page[len(page)-1])
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%+v by %d (-want +got):\n%s", order, limit, diff)
+				}
+			}
+			some := f.each(id, job.OfferFilter{AccountID: new("B"), Order: order})
+			if want := slices.DeleteFunc(want, func(o job.Offer) bool { return o.AccountID != "B" }); !slices.EqualFunc(some, want, func(a, b job.Offer) bool { return a.Day == b.Day }) {
+				t.Errorf("%+v of one account: %v", order, some)
+			}
+		}
+	}
+}
+
+func TestAmounts(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	for name, c := range map[string]struct {
+		amounts []int64
+		want    []job.AmountCount
+	}{
+		"none":                {nil, []job.AmountCount{}},
+		"one":                 {[]int64{123_456}, []job.AmountCount{{123_456, 1, 1}}},
+		"as many as bins":     {[]int64{0, 23}, []job.AmountCount{{0, 1, 1}, {23, 1, 1}}},
+		"one more":            {[]int64{0, 1, 24}, []job.AmountCount{{0, 2, 2}, {24, 2, 1}}},
+		"not from the bottom": {[]int64{999_999, 1_000_000, 1_250_000}, []job.AmountCount{{980_000, 20_000, 1}, {1_000_000, 20_000, 1}, {1_240_000, 20_000, 1}}},
+		"all there is":        {[]int64{0, math.MaxInt64}, []job.AmountCount{{0, 500_000_000_000_000_000, 1}, {9_000_000_000_000_000_000, 500_000_000_000_000_000, 1}}},
+	} {
+		var offers []job.Offer
+		for i, amount := range c.amounts {
+			o := offer("a", int32(i))
+			o.AmountMinor = amount
+			offers = append(offers, o)
+		}
+		got, err := f.Amounts(t.Context(), tenant, f.complete(append(offers, declined("a", 1000, "LOW"))...))
+		f.must(err)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	if _, err := f.Amounts(t.Context(), "other", f.complete()); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("another tenant's: %v", err)
+	}
+	if _, err := f.Amounts(t.Context(), tenant, f.in(job.Failed)); !errors.Is(err, job.ErrNotComplete) {
+		t.Errorf("a failed one's: %v", err)
 	}
 }
 

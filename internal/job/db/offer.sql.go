@@ -11,6 +11,73 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const amountRange = `-- name: AmountRange :one
+SELECT count(*) AS offers, coalesce(min(amount_minor), 0)::bigint AS least, coalesce(max(amount_minor), 0)::bigint AS most
+FROM offers WHERE job_id = $1 AND fence = $2 AND tenant = $3 AND approved
+`
+
+type AmountRangeParams struct {
+	JobID  string
+	Fence  int64
+	Tenant string
+}
+
+type AmountRangeRow struct {
+	Offers int64
+	Least  int64
+	Most   int64
+}
+
+func (q *Queries) AmountRange(ctx context.Context, arg AmountRangeParams) (AmountRangeRow, error) {
+	row := q.db.QueryRow(ctx, amountRange, arg.JobID, arg.Fence, arg.Tenant)
+	var i AmountRangeRow
+	err := row.Scan(&i.Offers, &i.Least, &i.Most)
+	return i, err
+}
+
+const countAmounts = `-- name: CountAmounts :many
+SELECT (amount_minor / $1::bigint)::bigint AS bin, count(*) AS offers
+FROM offers WHERE job_id = $2 AND fence = $3 AND tenant = $4 AND approved
+GROUP BY 1 ORDER BY 1
+`
+
+type CountAmountsParams struct {
+	Width  int64
+	JobID  string
+	Fence  int64
+	Tenant string
+}
+
+type CountAmountsRow struct {
+	Bin    int64
+	Offers int64
+}
+
+func (q *Queries) CountAmounts(ctx context.Context, arg CountAmountsParams) ([]CountAmountsRow, error) {
+	rows, err := q.db.Query(ctx, countAmounts,
+		arg.Width,
+		arg.JobID,
+		arg.Fence,
+		arg.Tenant,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CountAmountsRow
+	for rows.Next() {
+		var i CountAmountsRow
+		if err := rows.Scan(&i.Bin, &i.Offers); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const countScores = `-- name: CountScores :many
 SELECT credit_score, approved, count(*) AS offers, sum(amount_minor)::numeric::text AS amount_minor
 FROM offers WHERE job_id = $1 AND fence = $2 AND tenant = $3
@@ -193,6 +260,193 @@ func (q *Queries) ListOffers(ctx context.Context, arg ListOffersParams) ([]ListO
 	var items []ListOffersRow
 	for rows.Next() {
 		var i ListOffersRow
+		if err := rows.Scan(
+			&i.AccountID,
+			&i.Date,
+			&i.AsOf,
+			&i.AmountMinor,
+			&i.TransactionCount,
+			&i.CreditScore,
+			&i.Months,
+			&i.CompositePpm,
+			&i.VolumePpm,
+			&i.RatioPpm,
+			&i.ConsistencyPpm,
+			&i.Approved,
+			&i.RiskLevel,
+			&i.ReasonCodes,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listOffersBackward = `-- name: ListOffersBackward :many
+SELECT account_id, date, as_of, amount_minor, transaction_count, credit_score, months,
+  composite_ppm, volume_ppm, ratio_ppm, consistency_ppm, approved, risk_level, reason_codes
+FROM offers
+WHERE job_id = $1 AND fence = $2 AND tenant = $3
+  AND ($4::text IS NULL OR account_id = $4)
+  AND ($5::boolean OR (account_id, date) < ($6::text, $7::date))
+  AND approved = ANY($8::boolean[]) AND risk_level = ANY($9::text[])
+ORDER BY account_id DESC, date DESC LIMIT $10
+`
+
+type ListOffersBackwardParams struct {
+	JobID        string
+	Fence        int64
+	Tenant       string
+	AccountID    *string
+	First        bool
+	AfterAccount string
+	AfterDate    pgtype.Date
+	Approved     []bool
+	RiskLevels   []string
+	MaxRows      int32
+}
+
+type ListOffersBackwardRow struct {
+	AccountID        string
+	Date             pgtype.Date
+	AsOf             pgtype.Date
+	AmountMinor      int64
+	TransactionCount int64
+	CreditScore      int32
+	Months           int32
+	CompositePpm     int32
+	VolumePpm        int32
+	RatioPpm         int32
+	ConsistencyPpm   int32
+	Approved         bool
+	RiskLevel        string
+	ReasonCodes      []string
+}
+
+func (q *Queries) ListOffersBackward(ctx context.Context, arg ListOffersBackwardParams) ([]ListOffersBackwardRow, error) {
+	rows, err := q.db.Query(ctx, listOffersBackward,
+		arg.JobID,
+		arg.Fence,
+		arg.Tenant,
+		arg.AccountID,
+		arg.First,
+		arg.AfterAccount,
+		arg.AfterDate,
+		arg.Approved,
+		arg.RiskLevels,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListOffersBackwardRow
+	for rows.Next() {
+		var i ListOffersBackwardRow
+		if err := rows.Scan(
+			&i.AccountID,
+			&i.Date,
+			&i.AsOf,
+			&i.AmountMinor,
+			&i.TransactionCount,
+			&i.CreditScore,
+			&i.Months,
+			&i.CompositePpm,
+			&i.VolumePpm,
+			&i.RatioPpm,
+			&i.ConsistencyPpm,
+			&i.Approved,
+			&i.RiskLevel,
+			&i.ReasonCodes,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listOffersRanked = `-- name: ListOffersRanked :many
+WITH ranked AS (
+  SELECT account_id, date, as_of, amount_minor, transaction_count, credit_score, months,
+    composite_ppm, volume_ppm, ratio_ppm, consistency_ppm, approved, risk_level, reason_codes,
+    ($5::bigint * CASE $6::text WHEN 'amount' THEN amount_minor WHEN 'credit_score' THEN credit_score
+      ELSE array_position('{LOW,MEDIUM,HIGH}'::text[], risk_level) END)::bigint AS rank
+  FROM offers
+  WHERE job_id = $7 AND fence = $8 AND tenant = $9
+    AND ($10::text IS NULL OR account_id = $10)
+    AND approved = ANY($11::boolean[]) AND risk_level = ANY($12::text[]))
+SELECT account_id, date, as_of, amount_minor, transaction_count, credit_score, months,
+  composite_ppm, volume_ppm, ratio_ppm, consistency_ppm, approved, risk_level, reason_codes
+FROM ranked
+WHERE (rank, account_id, date) > ($1::bigint, $2::text, $3::date)
+ORDER BY rank, account_id, date LIMIT $4
+`
+
+type ListOffersRankedParams struct {
+	AfterRank    int64
+	AfterAccount string
+	AfterDate    pgtype.Date
+	MaxRows      int32
+	Sign         int64
+	Sort         string
+	JobID        string
+	Fence        int64
+	Tenant       string
+	AccountID    *string
+	Approved     []bool
+	RiskLevels   []string
+}
+
+type ListOffersRankedRow struct {
+	AccountID        string
+	Date             pgtype.Date
+	AsOf             pgtype.Date
+	AmountMinor      int64
+	TransactionCount int64
+	CreditScore      int32
+	Months           int32
+	CompositePpm     int32
+	VolumePpm        int32
+	RatioPpm         int32
+	ConsistencyPpm   int32
+	Approved         bool
+	RiskLevel        string
+	ReasonCodes      []string
+}
+
+// By a column that has no index: each page reads all of the job's offers, and
+// keeps no more of them than it shows. A sign of -1 turns the ranks around;
+// offers of one rank are in the order of their keys either way.
+func (q *Queries) ListOffersRanked(ctx context.Context, arg ListOffersRankedParams) ([]ListOffersRankedRow, error) {
+	rows, err := q.db.Query(ctx, listOffersRanked,
+		arg.AfterRank,
+		arg.AfterAccount,
+		arg.AfterDate,
+		arg.MaxRows,
+		arg.Sign,
+		arg.Sort,
+		arg.JobID,
+		arg.Fence,
+		arg.Tenant,
+		arg.AccountID,
+		arg.Approved,
+		arg.RiskLevels,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListOffersRankedRow
+	for rows.Next() {
+		var i ListOffersRankedRow
 		if err := rows.Scan(
 			&i.AccountID,
 			&i.Date,
