@@ -108,7 +108,7 @@ test-minio: deps .bin/.minio ## Run the tests that store anything against a real
 
 ##@ Change
 .PHONY: page
-page: gateway/web/node_modules ## Build the page anew from gateway/web/src, which needs Node
+page: gateway/web/node_modules ## Build the page anew from gateway/web/src and openapi.yaml, which needs Node
 	cd gateway/web && npm run --silent build
 
 .PHONY: picture
@@ -116,14 +116,15 @@ picture: deps ## Take the picture of the page in README.md anew, in Chromium
 	@shots=$$(mktemp -d); trap 'rm -rf "$$shots"' EXIT; \
 	SLUICE_SCREENSHOTS="$$shots" go test -count=1 -run '^TestBrowser$$/^drop$$' ./cmd/sluice && cp "$$shots/readme.png" gateway/web/page.png
 
-# The committed build is what its source gives: built beside it, and compared.
+# The committed build is what its source gives, and the types are what openapi.yaml
+# gives: made beside them, and compared.
 .PHONY: check-page
 check-page:
 	@if ! { command -v node && command -v npm; } >/dev/null; then echo 'page: not compared with its source, Node is missing (Debian: apt-get install nodejs npm)'; exit 0; fi; \
 	$(MAKE) --no-print-directory gateway/web/node_modules; \
 	fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	cd gateway/web && npm run --silent check && node_modules/.bin/vite build --logLevel warn --emptyOutDir --outDir "$$fresh" && \
-	diff -rq "$$fresh" dist || { echo 'gateway/web/dist is not what gateway/web/src gives (make page)'; exit 1; }
+	diff -rq "$$fresh" dist || { echo 'gateway/web: dist, or src/openapi.gen.ts, is not what its source gives (make page)'; exit 1; }
 
 gateway/web/node_modules: gateway/web/package-lock.json
 	cd gateway/web && npm ci --no-audit --no-fund --ignore-scripts --silent

@@ -1,5 +1,5 @@
 // What can be done to a job in its state.
-import { call } from './api';
+import { ask } from './api';
 import type { Status } from './types';
 
 interface Action {
@@ -9,15 +9,15 @@ interface Action {
   run: (s: Status) => Promise<boolean>; // false: the user thought better of it
 }
 
-const post = (what: string) => async (s: Status) => { await call(`/api/jobs/${s.job_id}/${what}/`, { method: 'POST' }); return true; };
+const post = (what: '/api/jobs/{id}/cancel/' | '/api/jobs/{id}/retry/') => async (s: Status) => { await ask('post', what, { path: { id: s.job_id } }); return true; };
 
-const cancel: Action = { name: 'Cancel', run: post('cancel') };
-const retry: Action = { name: 'Try again', run: post('retry') };
+const cancel: Action = { name: 'Cancel', run: post('/api/jobs/{id}/cancel/') };
+const retry: Action = { name: 'Try again', run: post('/api/jobs/{id}/retry/') };
 const remove: Action = {
   name: 'Delete', danger: true, gone: true,
   run: async s => {
     if (!confirm(`Delete ${s.filename || s.job_id} with its offers, sums and rejects?`)) return false;
-    await call(`/api/jobs/${s.job_id}/`, { method: 'DELETE' });
+    await ask('delete', '/api/jobs/{id}/', { path: { id: s.job_id } });
     return true;
   },
 };

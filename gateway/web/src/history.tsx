@@ -4,17 +4,17 @@ import { read } from './api';
 import { actions } from './actions';
 import { count, when } from './text';
 import { stored } from './transfer';
-import type { Status } from './types';
+import type { State, Status } from './types';
 import { ended } from './types';
 
 const PAGE = 25, AGAIN = 3000;
 
 export function History({ shown }: { shown: boolean }) {
   const [query, setQuery] = useState('');
-  const [state, setState] = useState('');
-  const [most, setMost] = useState(PAGE);
+  const [state, setState] = useState<State | ''>('');
+  const [cursors, setCursors] = useState(['']); // of the pages up to this one
   const [jobs, setJobs] = useState<Status[]>([]);
-  const [more, setMore] = useState(false);
+  const [next, setNext] = useState<string | null>(null);
   const [problem, setProblem] = useState('');
   const [round, setRound] = useState(0);
   useEffect(() => {
@@ -23,9 +23,9 @@ export function History({ shown }: { shown: boolean }) {
     let timer: ReturnType<typeof setTimeout>;
     const load = async () => {
       try {
-        const page = await read<{ jobs: Status[]; next_cursor: string | null }>(`/api/jobs/?${new URLSearchParams({ q: query, state, limit: String(Math.min(most, 200)) })}`, stop.signal);
+        const page = await read('/api/jobs/', { query: { q: query, state, limit: PAGE, cursor: cursors.at(-1)! } }, stop.signal);
         setJobs(page.jobs);
-        setMore(page.next_cursor !== null);
+        setNext(page.next_cursor);
         // Jobs of others and those still moving: one look every few seconds, while somebody looks.
         if (!document.hidden) timer = setTimeout(load, page.jobs.every(ended) ? 3 * AGAIN : AGAIN);
       } catch { if (!stop.signal.aborted) timer = setTimeout(load, AGAIN); }
@@ -34,7 +34,7 @@ export function History({ shown }: { shown: boolean }) {
     timer = setTimeout(load, query ? 200 : 0); // not at each key
     document.addEventListener('visibilitychange', visible);
     return () => { stop.abort(); clearTimeout(timer); document.removeEventListener('visibilitychange', visible); };
-  }, [shown, query, state, most, round, stored.value]);
+  }, [shown, query, state, cursors, round, stored.value]);
   const act = async (run: () => Promise<unknown>) => {
     try { await run(); setProblem(''); } catch (error) { setProblem((error as Error).message); }
     setRound(round + 1);
@@ -43,8 +43,8 @@ export function History({ shown }: { shown: boolean }) {
     <section aria-labelledby="history-title">
       <div class="line head">
         <h2 id="history-title">Jobs</h2>
-        <input type="search" aria-label="Search by file name or id" placeholder="Search by name" value={query} onInput={e => setQuery(e.currentTarget.value)} />
-        <select aria-label="State" value={state} onChange={e => setState(e.currentTarget.value)}>
+        <input type="search" aria-label="Search by file name or id" placeholder="Search by name" value={query} onInput={e => { setQuery(e.currentTarget.value); setCursors(['']); }} />
+        <select aria-label="State" value={state} onChange={e => { setState(e.currentTarget.value as State | ''); setCursors(['']); }}>
           <option value="">every state</option><option value="OPEN">arriving</option><option value="UPLOAD_COMPLETE">queued</option><option value="IN_PROGRESS">working</option>
           <option value="JOB_COMPLETE">completed</option><option value="FAILED">failed</option><option value="ABORTED">aborted</option>
         </select>
@@ -68,7 +68,12 @@ export function History({ shown }: { shown: boolean }) {
             </table>
           </div>
         )}
-      {more && most < 200 && <button onClick={() => setMost(most + 50)}>More</button>}
+      {(next || cursors.length > 1) && (
+        <div class="line end">
+          <button disabled={cursors.length < 2} onClick={() => setCursors(cursors.slice(0, -1))}>Newer</button>
+          <button disabled={!next} onClick={() => setCursors([...cursors, next!])}>Older</button>
+        </div>
+      )}
     </section>
   );
 }

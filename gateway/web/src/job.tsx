@@ -64,8 +64,9 @@ function Results({ status }: { status: Status }) {
   const id = status.job_id;
   const [first, setFirst] = useState<OfferPage>();
   const [problem, setProblem] = useState('');
-  const save = (what: string, extension: string, type: string) => () =>
-    download(`/api/jobs/${id}/${what}/${what === 'offers' ? '?decision=all' : ''}`, `${id}-${what}.${extension}`, type).catch(e => setProblem((e as Error).message));
+  const failed = (error: unknown) => setProblem((error as Error).message);
+  const offers = () => download('/api/jobs/{id}/offers/', { path: { id }, query: { decision: 'all' } }, `${id}-offers.csv`, 'text/csv').catch(failed);
+  const sums = (extension: string, type: string) => download('/api/jobs/{id}/aggregates/', { path: { id } }, `${id}-aggregates.${extension}`, type).catch(failed);
   const s = first?.pipeline_summary;
   return (
     <>
@@ -81,9 +82,9 @@ function Results({ status }: { status: Status }) {
       <Pictures id={id} />
       <div class="line head">
         <h2>Offers</h2>
-        <button onClick={save('offers', 'csv', 'text/csv')}>Offers, CSV</button>
-        <button onClick={save('aggregates', 'csv', 'text/csv')}>Daily sums, CSV</button>
-        <button onClick={save('aggregates', 'parquet', 'application/vnd.apache.parquet')}>Daily sums, Parquet</button>
+        <button onClick={offers}>Offers, CSV</button>
+        <button onClick={() => sums('csv', 'text/csv')}>Daily sums, CSV</button>
+        <button onClick={() => sums('parquet', 'application/vnd.apache.parquet')}>Daily sums, Parquet</button>
       </div>
       {problem && <p class="bad" role="alert">{problem}</p>}
       <Offers id={id} onFirst={setFirst} />

@@ -3,42 +3,46 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { read } from './api';
 import { Bars } from './chart';
 import { amount, count, percent, plural, reason, words } from './text';
-import type { Day, Offer, OfferPage } from './types';
+import type { Day, Offer, OfferPage, Query } from './types';
 
 const PAGE = 20;
 
+type Asked = Query<'/api/jobs/{id}/offers/'>;
+type Sort = NonNullable<Asked['sort']>;
+
 export function Offers({ id, onFirst }: { id: string; onFirst: (p: OfferPage) => void }) {
-  const [decision, setDecision] = useState('all');
-  const [risk, setRisk] = useState('');
-  const [account, setAccount] = useState('');
-  const [cursors, setCursors] = useState(['']); // of the pages up to this one
-  const [page, setPage] = useState<OfferPage>();
+  // The cursors are those of the pages up to this one, and good for nothing else than what they were given out for.
+  const [asked, setAsked] = useState<{ filter: Asked; cursors: string[] }>({ filter: { decision: 'all', sort: 'account_id' }, cursors: [''] });
+  const [page, setPage] = useState<{ of: typeof asked } & OfferPage>();
   const [problem, setProblem] = useState('');
   const [open, setOpen] = useState<Offer>();
-  useEffect(() => setCursors(['']), [decision, risk, account]);
   useEffect(() => {
     const stop = new AbortController();
-    const query = new URLSearchParams({ decision, limit: String(PAGE), cursor: cursors.at(-1)! });
-    if (risk) query.set('risk_level', risk);
-    if (account) query.set('account_id', account);
-    read<OfferPage>(`/api/jobs/${id}/offers/?${query}`, stop.signal).then(p => { setPage(p); setProblem(''); onFirst(p); },
+    const query = { ...asked.filter, limit: PAGE, cursor: asked.cursors.at(-1)! };
+    read('/api/jobs/{id}/offers/', { path: { id }, query }, stop.signal).then(p => { setPage({ ...p, of: asked }); setProblem(''); onFirst(p); },
       error => { if (!stop.signal.aborted) setProblem((error as Error).message); });
     return () => stop.abort();
-  }, [id, decision, risk, cursors]);
+  }, [id, asked]);
+  const { filter, cursors } = asked, sort = filter.sort!;
+  const choose = (change: Asked) => setAsked({ filter: { ...filter, ...change }, cursors: [''] });
+  const setSort = (sort: Sort) => choose({ sort });
   const from = (cursors.length - 1) * PAGE;
   return (
     <>
       <div class="filters">
-        <label>Decision<select value={decision} onChange={e => setDecision(e.currentTarget.value)}><option value="all">all</option><option value="approved">approved</option><option value="declined">declined</option></select></label>
-        <label>Risk<select value={risk} onChange={e => setRisk(e.currentTarget.value)}><option value="">any</option><option>LOW</option><option>MEDIUM</option><option>HIGH</option></select></label>
-        <label>Account<input type="search" placeholder="whole id" value={account} onChange={e => setAccount(e.currentTarget.value.trim())} /></label>
+        <label>Decision<select value={filter.decision} onChange={e => choose({ decision: e.currentTarget.value as 'all' })}><option value="all">all</option><option value="approved">approved</option><option value="declined">declined</option></select></label>
+        <label>Risk<select value={filter.risk_level ?? ''} onChange={e => choose({ risk_level: (e.currentTarget.value || undefined) as 'LOW' })}><option value="">any</option><option>LOW</option><option>MEDIUM</option><option>HIGH</option></select></label>
+        <label>Account<input type="search" placeholder="whole id" value={filter.account_id ?? ''} onChange={e => choose({ account_id: e.currentTarget.value.trim() })} /></label>
       </div>
       {problem && <p class="bad" role="alert">{problem}</p>}
       {page && (
         <>
-          <div class="scroll" role="region" tabIndex={0} aria-label="Offers">
+          <div class="scroll" role="region" tabIndex={0} aria-label="Offers" aria-busy={page.of !== asked}>
             <table>
-              <thead><tr><th scope="col">Account</th><th scope="col">Decision</th><th scope="col" class="n">Amount</th><th scope="col" class="n">Interest</th><th scope="col" class="n">Score</th><th scope="col">Risk</th><th scope="col">Reasons</th></tr></thead>
+              <thead><tr>
+                <Head by="account_id" now={sort} set={setSort}>Account</Head><th scope="col">Decision</th><Head by="amount" now={sort} set={setSort} number>Amount</Head><th scope="col" class="n">Interest</th>
+                <Head by="credit_score" now={sort} set={setSort} number>Score</Head><Head by="risk_level" now={sort} set={setSort}>Risk</Head><th scope="col">Reasons</th>
+              </tr></thead>
               <tbody>{page.offers.map(o => (
                 <tr key={`${o.account_id} ${o.date}`}>
                   <td>{o.account_id === null ? o.date : <button class="link cell" onClick={() => setOpen(o)}>{o.account_id}</button>}{o.account_id !== null && o.date && <span class="note"> {o.date}</span>}</td>
@@ -55,8 +59,8 @@ export function Offers({ id, onFirst }: { id: string; onFirst: (p: OfferPage) =>
           {page.offers.length === 0 && <p class="note">Nothing matches.</p>}
           <div class="line end">
             <span class="note" role="status">{page.offers.length > 0 && `${count(from + 1)} to ${count(from + page.offers.length)}`}</span>
-            <button disabled={cursors.length < 2} onClick={() => setCursors(cursors.slice(0, -1))}>Back</button>
-            <button disabled={!page.next_cursor} onClick={() => setCursors([...cursors, page.next_cursor!])}>Next</button>
+            <button disabled={cursors.length < 2} onClick={() => setAsked({ filter, cursors: cursors.slice(0, -1) })}>Back</button>
+            <button disabled={!page.next_cursor} onClick={() => setAsked({ filter, cursors: [...cursors, page.next_cursor!] })}>Next</button>
           </div>
         </>
       )}
@@ -65,12 +69,23 @@ export function Offers({ id, onFirst }: { id: string; onFirst: (p: OfferPage) =>
   );
 }
 
+// Head sorts by its column, numbers from the greatest on, and the other way round when it does already.
+function Head({ by, now, set, number, children }: { by: Exclude<Sort, `-${string}`>; now: Sort; set: (s: Sort) => void; number?: boolean; children: string }) {
+  const down: Sort = `-${by}`, order = now === by ? 'ascending' : now === down ? 'descending' : undefined;
+  const next = order === 'ascending' ? down : order === 'descending' ? by : number ? down : by;
+  return (
+    <th scope="col" class={number ? 'n' : ''} aria-sort={order ?? 'none'}>
+      <button class="sort" onClick={() => set(next)}>{children}<span aria-hidden="true">{order === 'ascending' ? '▲' : order === 'descending' ? '▼' : ''}</span></button>
+    </th>
+  );
+}
+
 function Account({ id, offer: o, months, close }: { id: string; offer: Offer; months: number; close: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [days, setDays] = useState<Day[]>();
   useEffect(() => { dialog.current?.showModal(); }, []);
   useEffect(() => {
-    read<{ aggregates: Day[] }>(`/api/jobs/${id}/aggregates/?limit=1000&account_id=${encodeURIComponent(o.account_id!)}`).then(a => setDays(a.aggregates), () => setDays([]));
+    read('/api/jobs/{id}/aggregates/', { path: { id }, query: { limit: 1000, account_id: o.account_id! } }).then(a => setDays(a.aggregates), () => setDays([]));
   }, [id, o]);
   return (
     <dialog ref={dialog} onClose={close} onClick={e => { if (e.target === dialog.current) dialog.current?.close(); }} aria-labelledby="account-title">

@@ -2,14 +2,14 @@
 import { useEffect, useState } from 'preact/hooks';
 import { read } from './api';
 import { Bars, type Bar } from './chart';
-import { amount, count, plural } from './text';
+import { amount, compact, count, plural } from './text';
 import type { Portfolio } from './types';
 
 const WIDTHS = [5, 10, 25, 50], MOST = 24; // points of score per bar, and bars
 
 export function Pictures({ id }: { id: string }) {
   const [p, setP] = useState<Portfolio>();
-  useEffect(() => { read<Portfolio>(`/api/jobs/${id}/portfolio/`).then(setP, () => {}); }, [id]); // the tables say it all without
+  useEffect(() => { read('/api/jobs/{id}/portfolio/', { path: { id } }).then(setP, () => {}); }, [id]); // the tables say it all without
   if (!p || p.scores.length === 0) return null;
   const months = p.months.slice(-36);
   return (
@@ -18,6 +18,12 @@ export function Pictures({ id }: { id: string }) {
         <figcaption>Scores <span class="key approved">approved</span> <span class="key declined">declined</span></figcaption>
         <Bars bars={scores(p)} label={`How many accounts have which score: ${scores(p).map(b => b.title).join('; ')}`} />
       </figure>
+      {p.amounts.length > 0 && (
+        <figure class="card">
+          <figcaption>Amounts of the offers</figcaption>
+          <Bars bars={amounts(p)} label={`How many offers have which amount: ${amounts(p).filter(b => b.parts[0]!.value).map(b => b.title).join('; ')}`} />
+        </figure>
+      )}
       {months.length > 0 && (
         <figure class="card">
           <figcaption>By month <span class="key revenue">revenue</span> <span class="key expense">expense</span></figcaption>
@@ -45,6 +51,16 @@ function scores(p: Portfolio): Bar[] {
       label: String(from), title: `${from} to ${from + width - 1}: ${count(approved)} approved, ${count(declined)} declined`,
       parts: [{ value: approved, kind: 'approved' }, { value: declined, kind: 'declined' }],
     });
+  }
+  return bars;
+}
+
+function amounts(p: Portfolio): Bar[] {
+  const first = p.amounts[0]!, width = first.to - first.from, bars: Bar[] = [];
+  const offers = new Map(p.amounts.map(a => [Math.round(a.from / width), a.offers]));
+  for (let i = Math.round(first.from / width); i <= Math.round(p.amounts.at(-1)!.from / width); i++) {
+    const n = offers.get(i) ?? 0;
+    bars.push({ label: compact(i * width), title: `from ${amount(i * width)} to less than ${amount((i + 1) * width)}: ${plural(n, 'offer')}`, parts: [{ value: n, kind: 'approved' }] });
   }
   return bars;
 }

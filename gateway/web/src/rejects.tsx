@@ -1,6 +1,6 @@
 // The rows that were not booked, why, and the cell at fault.
 import { useEffect, useState } from 'preact/hooks';
-import { call, download } from './api';
+import { ask, download } from './api';
 import { rows } from './csv';
 import { count, words } from './text';
 
@@ -10,13 +10,12 @@ export function Rejects({ id, total }: { id: string; total: number }) {
   const [table, setTable] = useState<string[][]>([]);
   const [cut, setCut] = useState(false);
   const [problem, setProblem] = useState('');
-  const path = `/api/jobs/${id}/rejects/`;
   useEffect(() => {
     const stop = new AbortController();
-    head(path, stop.signal).then(([text, more]) => { setTable(rows(text, ',', Infinity)); setCut(more); },
+    head(id, stop.signal).then(([text, more]) => { setTable(rows(text, ',', Infinity)); setCut(more); },
       error => { if (!stop.signal.aborted) setProblem((error as Error).message); });
     return () => stop.abort();
-  }, [path]);
+  }, [id]);
   const [header = [], ...body] = table;
   const whole = cut ? body.slice(0, -1) : body; // the last one may be cut
   const reasons = new Map<string, number>();
@@ -25,7 +24,7 @@ export function Rejects({ id, total }: { id: string; total: number }) {
     <section aria-labelledby="rejects-title">
       <div class="line head">
         <h2 id="rejects-title">Rejected rows</h2>
-        <button onClick={() => void download(path, `${id}-rejects.csv`, 'text/csv').catch(e => setProblem((e as Error).message))}>All {count(total)}, CSV</button>
+        <button onClick={() => void download('/api/jobs/{id}/rejects/', { path: { id } }, `${id}-rejects.csv`, 'text/csv').catch(e => setProblem((e as Error).message))}>All {count(total)}, CSV</button>
       </div>
       {problem && <p class="bad" role="alert">{problem}</p>}
       <p class="chips">{[...reasons].sort((a, b) => b[1] - a[1]).map(([r, n]) => <span key={r} class="chip">{words(r)} <b>{count(n)}</b></span>)}{cut && <span class="note"> of the first {count(whole.length)}</span>}</p>
@@ -49,9 +48,9 @@ export function Rejects({ id, total }: { id: string; total: number }) {
 // atFault tells whether the detail names the column: "amount: 12x" or "date is empty".
 const atFault = (name: string, detail: string) => name !== '' && (detail.startsWith(`${name}: `) || detail === `${name} is empty`);
 
-// head reads the beginning of an answer and hangs up.
-async function head(path: string, signal: AbortSignal): Promise<[string, boolean]> {
-  const reader = (await call(path, { signal })).body!.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>).getReader();
+// head reads the beginning of a job's rejects and hangs up.
+async function head(id: string, signal: AbortSignal): Promise<[string, boolean]> {
+  const reader = (await ask('get', '/api/jobs/{id}/rejects/', { path: { id } }, { signal })).body!.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>).getReader();
   let text = '';
   while (text.length < READ_BYTES) {
     const { value, done } = await reader.read();

@@ -2,7 +2,7 @@
 // where an upload lives, so that it goes on after a reload or a crash.
 import { computed, signal } from '@preact/signals';
 import { Upload, defaultOptions, type PreviousUpload } from 'tus-js-client';
-import { call, keyNeeded, pause, Refused } from './api';
+import { ask, keyNeeded, pause, Refused } from './api';
 
 export type Phase = 'queued' | 'sending' | 'paused' | 'waiting' | 'cancelling' | 'stored' | 'failed' | 'cancelled';
 export interface Settings { credit_model_config?: string; aggregate_config?: string; parse_config?: string }
@@ -208,7 +208,7 @@ export async function unfinished(): Promise<Unfinished[]> {
     if (locks.some(name => previous.urlStorageKey.includes(name))) continue;
     const id = idOf(previous.uploadUrl);
     try {
-      const head = await call(`/files/${id}`, { method: 'HEAD', headers: { 'Tus-Resumable': '1.0.0' } });
+      const head = await ask('head', '/files/{id}', { path: { id } }, { headers: { 'Tus-Resumable': '1.0.0' } });
       const offset = Number(head.headers.get('Upload-Offset')), size = previous.size ?? 0;
       if (offset < size) {
         found.push({ previous, id, size, offset, name: previous.metadata.filename ?? id });
@@ -232,7 +232,7 @@ export async function discard(u: Unfinished) {
 // cancelled: false means that it had ended with all its bytes.
 async function abortJob(id: string): Promise<boolean> {
   try {
-    await call(`/api/jobs/${id}/cancel/`, { method: 'POST' });
+    await ask('post', '/api/jobs/{id}/cancel/', { path: { id } });
   } catch (error) {
     if (!(error instanceof Refused) || ![404, 409].includes(error.status)) throw error;
     return error.status === 404;

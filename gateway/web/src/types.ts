@@ -1,57 +1,26 @@
-// What the API answers with, as far as the page reads it; openapi.yaml has it
-// in full. Numbers pass through a double here, for the eye: files hold them exactly.
+// What the API answers with, by openapi.yaml. Numbers pass through a double here,
+// for the eye: files hold them exactly.
+import type { components, paths } from './openapi.gen';
 
-export type State = 'OPEN' | 'UPLOAD_COMPLETE' | 'IN_PROGRESS' | 'JOB_COMPLETE' | 'FAILED' | 'ABORTED';
+type Schemas = components['schemas'];
+export type Status = Schemas['Status'];
+export type State = Schemas['State'];
+export type Offer = Schemas['Offer'];
+export type OfferPage = Schemas['Offers'];
+export type Day = Schemas['Aggregate'];
+export type Portfolio = Schemas['Portfolio'];
 
-export interface Status {
-  job_id: string;
-  state: State;
-  status: string;
-  stage: '' | 'parsing' | 'scoring' | 'persisting';
-  message: string;
-  filename: string;
-  channel: string;
-  progress: { bytes_received: number; bytes_total: number | null; processed_bytes: number; percentage: number };
-  rows_accepted: number;
-  rows_rejected: number;
-  created_at: string;
-  completed_at: string | null;
-  estimated_remaining_seconds: number | null;
-  error: string | null;
-  can_retry: boolean;
-}
+type Method = 'get' | 'head' | 'post' | 'delete';
 
-export interface Offer {
-  account_id: string | null;
-  date: string | null;
-  amount: number;
-  interest_rate: number | null;
-  credit_score: number;
-  risk_level: string;
-  transaction_count: number;
-  decision: 'approved' | 'declined';
-  months: number;
-  composite: number;
-  factors: { transaction_volume: number; revenue_ratio: number; consistency: number };
-  reason_codes: string[];
-  as_of: string | null;
-}
+// Given are the ids and the query that a request needs and may have.
+export type Given<P extends keyof paths, M extends Method> =
+  [NonNullable<paths[P][M]>] extends [never] ? never : NonNullable<paths[P][M]> extends { parameters: infer G } ? Pick<G, keyof G & ('path' | 'query')> : never;
 
-export interface OfferPage {
-  offers: Offer[];
-  pipeline_summary: {
-    transactions_processed: number; rows_rejected: number; aggregates_created: number;
-    offers_generated: number; declined: number; skipped: number; duration_seconds: number;
-  };
-  credit_model_results: { model_version: string; as_of: string | null; config_used: Record<string, unknown> };
-  next_cursor: string | null;
-}
+// Query is what a GET may ask for.
+export type Query<P extends keyof paths> = NonNullable<Given<P, 'get'>['query' & keyof Given<P, 'get'>]>;
 
-export interface Day { account_id: string | null; date: string | null; total_amount: number; revenue_amount: number; transaction_count: number }
-
-export interface Portfolio {
-  scores: { credit_score: number; decision: 'approved' | 'declined'; offers: number; amount: number }[];
-  months: { month: string; total_amount: number; revenue_amount: number; transaction_count: number }[];
-}
+// Answer is the JSON of a GET.
+export type Answer<P extends keyof paths> =
+  paths[P] extends { get: { responses: { 200: { content: { 'application/json': infer A } } } } } ? A : never;
 
 export const ended = (s: Status) => s.state === 'JOB_COMPLETE' || s.state === 'FAILED' || s.state === 'ABORTED';

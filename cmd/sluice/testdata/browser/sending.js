@@ -4,6 +4,30 @@ import { join } from 'node:path';
 import assert from 'node:assert/strict';
 import { accessible, cable, csv, done, drop, folder, jobs, line, phase, PHONE, reaches, sendButton, shot, url, wide } from './tools.js';
 
+// sorted has the server sort the offers, and pages through them: every one is there once, in that order.
+async function sorted(page) {
+  const table = page.getByRole('region', { name: 'Offers' }), header = name => table.getByRole('columnheader', { name });
+  const numbers = column => table.locator(`tbody td:nth-child(${column})`).allInnerTexts().then(all => all.map(text => Number(text.replace(/[^0-9.]/g, ''))));
+  for (const [name, column, clicks] of [['Amount', 3, ['descending', 'ascending']], ['Score', 5, ['descending', 'ascending']]]) {
+    for (const order of clicks) {
+      await header(name).getByRole('button').click();
+      await table.locator(`th[aria-sort=${order}]`, { hasText: name }).waitFor();
+      const rows = async which => {
+        await page.locator('[aria-busy=false]').and(table).waitFor();
+        await page.getByText(which).waitFor();
+        return [await numbers(column), await table.locator('tbody td:first-child button').allInnerTexts()];
+      };
+      const [first, names] = await rows('1 to 20');
+      await page.getByRole('button', { name: 'Next' }).click();
+      const [second, others] = await rows('21 to 40'), all = [...first, ...second];
+      assert.deepEqual(all, all.toSorted((a, b) => order === 'ascending' ? a - b : b - a));
+      assert.equal(new Set([...names, ...others]).size, 40);
+      await page.getByRole('button', { name: 'Back' }).click();
+      await rows('1 to 20');
+    }
+  }
+}
+
 export const sending = {
   // A file is dropped, looked at and sent; its job is followed to its offers.
   async drop(page) {
@@ -25,6 +49,7 @@ export const sending = {
     await accessible(page, 'account');
     await shot(page, 'account');
     await page.keyboard.press('Escape');
+    await sorted(page);
     await page.getByLabel('Account', { exact: true }).fill('ACC-0007');
     await page.getByLabel('Account', { exact: true }).press('Enter');
     await page.waitForFunction(() => document.querySelectorAll('[aria-label="Offers"] tbody tr').length === 1);
