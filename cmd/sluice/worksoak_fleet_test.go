@@ -39,7 +39,9 @@ type fleet struct {
 	bucket  *blob.Bucket
 	door    *door
 	binary  string
-	said    *os.File // the workers' log
+	spill   string        // where the workers' temporary files go
+	cage    *devtest.Cage // of the workers; nil: they may take what memory there is
+	said    *os.File      // the workers' log
 }
 
 // newFleet starts a fleet of two workers on a Postgres that other tests use too.
@@ -72,6 +74,7 @@ func (f *fleet) start(dsn string, more []string) {
 		f.binary = binary(f)
 	}
 	s3, temp := devtest.S3Config(f), f.TempDir()
+	f.spill = f.TempDir()
 	f.connect(dsn)
 	var err error
 	f.bucket, err = blob.New(f.Context(), s3)
@@ -82,7 +85,7 @@ func (f *fleet) start(dsn string, more []string) {
 		"SLUICE_S3_ACCESS_KEY_ID=" + s3.AccessKeyID, "SLUICE_S3_SECRET_ACCESS_KEY=" + s3.SecretAccessKey,
 		"SLUICE_LEASE_EXPIRY=" + fleetLease.String(), "SLUICE_SWEEP_GRACE=1s", "SLUICE_LOG_FORMAT=json", "HOME=" + temp,
 	}, more...)
-	f.env = append(slices.Clip(env), "SLUICE_S3_ENDPOINT="+f.door.url)
+	f.env = append(slices.Clip(env), "SLUICE_S3_ENDPOINT="+f.door.url, "SLUICE_TEMP_DIR="+f.spill)
 	f.said, err = os.CreateTemp(temp, "workers")
 	f.must(err)
 	f.gateway = f.serve(append(slices.Clip(env), "SLUICE_S3_ENDPOINT="+s3.Endpoint))
@@ -123,6 +126,9 @@ func (f *fleet) serve(env []string) *server {
 func (f *fleet) work(i int) {
 	f.Helper()
 	cmd := exec.CommandContext(f.Context(), f.binary, "work")
+	if f.cage != nil {
+		cmd = f.cage.Command(f.Context(), f.binary, "work")
+	}
 	cmd.Env, cmd.Stderr = f.env, f.said
 	f.must(cmd.Start())
 	gone := make(chan struct{})

@@ -3,22 +3,30 @@ package main_test
 import (
 	"os"
 	"os/exec"
+	"regexp"
 	"testing"
 )
 
+// double is what the verdict says of a job that two attempts have written.
+var double = regexp.MustCompile(`has ended \d+ times|jobs with two ends|something else than undisturbed|offers of lost attempts|results of jobs not ended`)
+
 // workMutants each lack one of the mechanisms that TestWorkSoak is about.
-var workMutants = []mutant{
-	{"no fence", "internal/job/step.go", [][2]string{
+var workMutants = []struct {
+	mutant
+
+	seen *regexp.Regexp // what the soak must say of it
+}{
+	{mutant{"no fence", "internal/job/step.go", [][2]string{
 		{"missing || j.Fence != c.held.Fence", "missing"},
 		{"return checkStep(State(j.State), c.to)", "if c.held != nil {\n\t\treturn nil\n\t}\n\treturn checkStep(State(j.State), c.to)"},
-	}},
+	}}, double},
 	// Whoever is told of a job takes it, whether or not somebody has it or had it.
-	{"no unique claim", "internal/job/step.go", [][2]string{
+	{mutant{"no unique claim", "internal/job/step.go", [][2]string{
 		{"\tcase c.held != nil && (missing", "\tcase c.to == InProgress && !missing:\n\t\treturn nil\n\tcase c.held != nil && (missing"},
-	}},
-	{"leases never expire", "internal/job/db/lease.sql.go", [][2]string{
+	}}, double},
+	{mutant{"leases never expire", "internal/job/db/lease.sql.go", [][2]string{
 		{"THEN jobs.lease_expires_at < clock_timestamp()", "THEN false"},
-	}},
+	}}, regexp.MustCompile(`waited a minute for the end of job_`)},
 }
 
 // TestWorkMutants shows that the soak sees what becomes of each mutant.
@@ -34,7 +42,11 @@ func TestWorkMutants(t *testing.T) {
 			if err == nil {
 				t.Fatalf("the soak is content:\n%.2000s", out)
 			}
-			t.Logf("seen:\n%.600s", out)
+			said := m.seen.Find(out)
+			if said == nil {
+				t.Fatalf("the soak fails for another reason:\n%.4000s", out)
+			}
+			t.Logf("seen: %s\n%.600s", said, out)
 		})
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -28,9 +30,9 @@ func (f *fleet) exec(sql string, args ...any) {
 // returns the state and the error's code.
 func (f *fleet) ended(id string) (state, code string) {
 	f.Helper()
-	eventually(f, "the end of "+id, func(ctx context.Context) bool {
+	eventually(f, "the end of "+id, func(context.Context) bool {
 		f.revive()
-		f.must(f.pool.QueryRow(ctx, `SELECT state, coalesce(error_code, '') FROM jobs WHERE id = $1`, id).Scan(&state, &code))
+		f.must(f.pool.QueryRow(f.Context(), `SELECT state, coalesce(error_code, '') FROM jobs WHERE id = $1`, id).Scan(&state, &code))
 		return state == "JOB_COMPLETE" || state == "FAILED" || state == "ABORTED"
 	})
 	return state, code
@@ -87,6 +89,7 @@ func (f *fleet) ends(id string) (n int) {
 func (f *fleet) judge(jobs int) (wrong []string) {
 	f.Helper()
 	eventually(f, "the sweep", func(context.Context) bool {
+		f.revive()
 		var left int
 		f.ask(&left, `SELECT count(*) FROM strays`)
 		return left == 0
@@ -108,7 +111,29 @@ func (f *fleet) judge(jobs int) (wrong []string) {
 			wrong = append(wrong, look.what+": "+got)
 		}
 	}
-	return append(wrong, f.judgeObjects()...)
+	return slices.Concat(wrong, f.judgeObjects(), f.judgeFiles())
+}
+
+// judgeFiles looks for temporary files: those with a name, which nothing should
+// have, and those that a worker has not closed.
+func (f *fleet) judgeFiles() (wrong []string) {
+	f.Helper()
+	named, err := os.ReadDir(f.spill)
+	f.must(err)
+	for _, file := range named {
+		wrong = append(wrong, "temporary file: "+file.Name())
+	}
+	for _, cmd := range f.workers {
+		open, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", cmd.Process.Pid))
+		f.must(err)
+		for _, fd := range open {
+			// An error is a file that was closed meanwhile.
+			if to, err := os.Readlink(fd); err == nil && strings.HasPrefix(to, f.spill) {
+				wrong = append(wrong, "temporary file that is still open: "+to)
+			}
+		}
+	}
+	return wrong
 }
 
 // judgeObjects compares the objects there are with those that results name.

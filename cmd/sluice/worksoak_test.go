@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -29,12 +30,12 @@ func TestWorkSoak(t *testing.T) {
 				s.cycle(done, at)
 			}
 		}
+		for _, wrong := range s.judge(s.sent) {
+			t.Errorf("after %d cycles: %s", min(done, cycles), wrong)
+		}
 	}
 	if t.Failed() {
 		return
-	}
-	for _, wrong := range s.judge(s.sent) {
-		t.Error(wrong)
 	}
 	for _, moment := range slices.Sorted(maps.Keys(s.moments)) {
 		t.Logf("struck %d times at %s", s.moments[moment], moment)
@@ -61,7 +62,8 @@ type workSoak struct {
 func newWorkSoak(t *testing.T, seed uint64) *workSoak {
 	t.Helper()
 	s := &workSoak{
-		fleet: newMortalFleet(t), random: rand.New(rand.NewPCG(seed, 0)), moments: map[string]int{}, slowest: map[string]time.Duration{},
+		// So little memory that sums go to temporary files, whose owners die.
+		fleet: newMortalFleet(t, "SLUICE_JOB_MEMORY_BYTES=64KiB"), random: rand.New(rand.NewPCG(seed, 0)), moments: map[string]int{}, slowest: map[string]time.Duration{},
 		files: []sample{newSample(t, 500), newSample(t, 60_000), newSample(t, 250_000)},
 	}
 	for _, file := range s.files {
@@ -146,6 +148,12 @@ func TestWorkVerdict(t *testing.T) {
 	if len(f.judge(2)) != 1 {
 		t.Error("not seen: a job that is missing")
 	}
+	left := filepath.Join(f.spill, "sluice-rollup-1")
+	f.must(os.WriteFile(left, nil, 0o600))
+	if !judged() {
+		t.Error("not seen: a temporary file")
+	}
+	f.must(os.Remove(left))
 	key := "results/default/" + id + "/1/aggregates.parquet"
 	_, err := f.bucket.Put(t.Context(), key, []byte("left"))
 	f.must(err)
