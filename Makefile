@@ -28,6 +28,11 @@ SOAK_COUNT ?= 10
 # How many times `make soak` has something die beside a running job.
 SOAK_CYCLES ?= 300
 
+# How large a file it has a worker of 256 MiB begin, die of a kill at 90 %, and
+# repeat, and for how long it takes S3 and Postgres away.
+HUGE_BYTES ?= 5368709120
+OUTAGE     ?= 200s
+
 # How many uploads it sends while everything dies.
 UPLOAD_CYCLES ?= 550
 
@@ -80,8 +85,8 @@ bench-ingest: deps ## Measure whole jobs from S3 to JOB_COMPLETE: CPU, memory (B
 	SLUICE_BENCH_ROWS=$(BENCH_ROWS) go test -run '^$$' -bench '^BenchmarkIngest$$' -benchtime 1x -timeout 60m ./cmd/sluice
 
 .PHONY: bench-jobs
-bench-jobs: deps ## Measure jobs: latencies, jobs/s and CPU, with 1 and 2 workers, and beside 100,000 finished jobs; a batch with S3 far away, of 1, 2 and 4 workers
-	go test -run '^$$' -bench '^Benchmark(Jobs|Scale)$$' -benchtime 1x -timeout 60m ./cmd/sluice
+bench-jobs: deps ## Measure jobs: latencies, jobs/s and CPU, with 1 and 2 workers, and beside 100,000 finished jobs; a batch with S3 far away, of 1, 2 and 4 workers; a status beside 10,000 queued jobs
+	go test -run '^$$' -bench '^Benchmark(Jobs|Scale|Status)$$' -benchtime 1x -timeout 60m ./cmd/sluice
 
 # BENCH_BYTES=67108864 makes a short run of it.
 BENCH_BYTES ?= 1073741824
@@ -91,7 +96,7 @@ bench-upload: deps ## Compare uploading to Sluice, to tusd with s3store, and str
 	@SLUICE_BENCH_UPLOAD_BYTES=$(BENCH_BYTES) go test -count=1 -v -timeout 60m -run '^TestBenchUpload$$' ./cmd/sluice | grep -v --line-buffered '^=== '
 
 .PHONY: soak
-soak: deps test-minio ## Fuzz each target for SOAK=1m, repeat the concurrent tests SOAK_COUNT=10 times, send 1 GiB from Chromium, kill workers SOAK_CYCLES=300 times and everything UPLOAD_CYCLES=550 times, and run test-minio
+soak: deps test-minio ## Fuzz each target for SOAK=1m, repeat the concurrent tests SOAK_COUNT=10 times, send 1 GiB from Chromium, kill workers SOAK_CYCLES=300 times and everything UPLOAD_CYCLES=550 times, work a file of HUGE_BYTES=5368709120 in 256 MiB, take servers away for OUTAGE=200s, and run test-minio
 	@go test -list '^Fuzz' ./... \
 		| awk '/^Fuzz/ {f[++n]=$$1} /^ok/ {for (i=1; i<=n; i++) print $$2, f[i]; n=0}' \
 		| while read -r pkg fuzz; do \
@@ -100,6 +105,7 @@ soak: deps test-minio ## Fuzz each target for SOAK=1m, repeat the concurrent tes
 	go test -count $(SOAK_COUNT) -timeout 60m $(CONCURRENT)
 	SLUICE_BROWSER_BYTES=1073741824 go test -count=1 -v -timeout 30m -run '^TestBrowserLargeFile$$' ./cmd/sluice
 	SLUICE_SOAK_CYCLES=$(SOAK_CYCLES) go test -count 1 -timeout 120m -v -run '^TestWork(Soak|Mutants)$$' ./cmd/sluice
+	SLUICE_HUGE_BYTES=$(HUGE_BYTES) SLUICE_OUTAGE=$(OUTAGE) go test -count 1 -timeout 60m -v -run '^Test(HugeJob|S3Away|PostgresAway)$$' ./cmd/sluice
 	SLUICE_SOAK_CYCLES=$(UPLOAD_CYCLES) go test -count=1 -v -timeout 12h -run '^(TestSoak|TestDirectedFaults)$$' ./cmd/sluice
 
 .PHONY: test-minio

@@ -3,17 +3,19 @@ package main_test
 import (
 	"context"
 	"net/http"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
-// holdReads makes workers wait before they read a file, until open is called,
-// and tells of each read that waits.
-func (f *fleet) holdReads() (reached <-chan struct{}, open func()) {
+// holdReads makes workers wait before they read an object whose key has part in
+// it, until open is called, and tells of each read that waits.
+func (f *fleet) holdReads(part string) (reached <-chan struct{}, open func()) {
 	at, opened := make(chan struct{}), make(chan struct{})
 	hold := func(r *http.Request) {
-		if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/uploads/") {
+		if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, part) {
 			return
 		}
 		gone := r.Context().Done() // its worker was killed, or gave up
@@ -46,6 +48,45 @@ func (f *fleet) alone(reached <-chan struct{}) (id string) {
 	return id
 }
 
+// outage is how long a server is away: longer than a lease, or SLUICE_OUTAGE.
+func outage(t testing.TB) time.Duration {
+	t.Helper()
+	long := os.Getenv("SLUICE_OUTAGE")
+	if long == "" {
+		return fleetLease * 3 / 2
+	}
+	away, err := time.ParseDuration(long)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return away
+}
+
+// TestS3Away: while S3 is away jobs wait, and their users are told for what; when
+// it is back they go on by themselves, and no attempt was a death.
+func TestS3Away(t *testing.T) {
+	t.Parallel()
+	f, file := newFleet(t), newSample(t, 500)
+	f.ended(f.send(file)) // a worker that finds no S3 at its start gives up
+	f.door.shut.Store(true)
+	id := f.send(file)
+	<-time.After(outage(t)) // the fault itself
+	eventually(t, "the reason why the job waits", func(context.Context) bool {
+		var told bool
+		f.ask(&told, `SELECT wait_reason LIKE '%object store%' AND wait_until > updated_at FROM jobs WHERE id = $1`, id)
+		return told
+	})
+	f.door.shut.Store(false)
+	if state := f.awaitEnd(id); state != "JOB_COMPLETE" {
+		t.Errorf("the job is %s", state)
+	}
+	f.checkSums(file, id)
+	var deaths int
+	if f.ask(&deaths, `SELECT deaths FROM jobs WHERE id = $1`, id); deaths != 0 {
+		t.Errorf("%d deaths", deaths)
+	}
+}
+
 // TestPostgresAway: while Postgres is away for longer than a lease no lease can
 // be renewed, and none is taken for lost when it is back.
 func TestPostgresAway(t *testing.T) {
@@ -53,9 +94,9 @@ func TestPostgresAway(t *testing.T) {
 	f := newMortalFleet(t)
 	f.end(1)
 	f.workers, f.gone = f.workers[:1], f.gone[:1]
-	reached, open := f.holdReads()
+	reached, open := f.holdReads("/uploads/")
 	id := f.alone(reached)
-	f.endPostgres(fleetLease * 3 / 2)
+	f.endPostgres(outage(t))
 	var attempts, deaths int
 	eventually(t, "the lease to be renewed, or lost", func(context.Context) bool {
 		var settled bool
@@ -78,7 +119,7 @@ func TestFrozenWorkerIsNoDeath(t *testing.T) {
 	f := newFleet(t)
 	f.end(1)
 	f.workers, f.gone = f.workers[:1], f.gone[:1]
-	reached, open := f.holdReads()
+	reached, open := f.holdReads("/uploads/")
 	id := f.alone(reached)
 	f.signal(0, syscall.SIGSTOP)
 	f.work(1) // by which it is recovered
