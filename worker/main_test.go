@@ -124,6 +124,12 @@ func (w *world) count(sql string, args ...any) (n int) {
 // file stores parts as an upload that is complete, and returns its job's id.
 func (w *world) file(parts ...string) string {
 	w.Helper()
+	return w.fileOf(tenant, parts...)
+}
+
+// fileOf is file of another tenant.
+func (w *world) fileOf(tenant string, parts ...string) string {
+	w.Helper()
 	id, whole := job.NewID(), strings.Join(parts, "")
 	w.must(w.jobs.InTx(w.Context(), func(tx pgx.Tx) error {
 		if err := w.jobs.CreateTx(w.Context(), tx, job.Draft{ID: id, Tenant: tenant, Channel: "tus"}); err != nil {

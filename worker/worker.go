@@ -172,7 +172,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	return nil
 }
 
-// recoverJobs puts jobs whose lease ran out back into the queue until ctx ends.
+// recoverJobs puts jobs whose lease ran out back into the queue until ctx ends,
+// and admits what waited for its tenant's cap or its time.
 // It is a goroutine of every worker and not a River job: River's slots may be
 // full, and its row of a dead worker stays running.
 func (w *Worker) recoverJobs(ctx context.Context) {
@@ -186,6 +187,9 @@ func (w *Worker) recoverJobs(ctx context.Context) {
 			w.log.WarnContext(ctx, "recover jobs", "err", err)
 		}
 		w.metrics.recovered.Add(float64(len(ids)))
+		if err := w.cfg.Jobs.Level(ctx); err != nil && ctx.Err() == nil {
+			w.log.WarnContext(ctx, "level tenants' slots", "err", err)
+		}
 		if _, err := w.cfg.Jobs.RecoverDeliveries(ctx, recoverAtOnce); err != nil && ctx.Err() == nil {
 			w.log.WarnContext(ctx, "recover deliveries", "err", err)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -184,12 +183,7 @@ func printWatch(k *kong.Kong, w drop.Watch) error {
 	if w.Since.Equal(drop.All) {
 		line.Since = time.Time{}
 	}
-	text, err := json.Marshal(line)
-	if err != nil {
-		return fmt.Errorf("encode watch: %w", err)
-	}
-	_, err = fmt.Fprintf(k.Stdout, "%s\n", text)
-	return err
+	return printLine(k, line)
 }
 
 func (s dropSettings) openDrops(st *stack) (err error) {

@@ -9,12 +9,10 @@ import (
 	"github.com/riverqueue/river"
 )
 
-// River's priorities, of which the smallest is fetched first. A job that was
-// begun before goes ahead of those that were not: it keeps its place.
-const (
-	priorityAgain = 1
-	priorityFirst = 2
-)
+// priorityBegun is River's priority of a job that was begun and is tried again: it
+// goes ahead of those that were not, and so keeps its place. Jobs that wait for
+// their first turn have their tenant's Priority.
+const priorityBegun = 1
 
 // IngestVersion is the version of IngestArgs that this build writes, and the
 // newest that it can work.
@@ -38,20 +36,24 @@ func (IngestArgs) Kind() string { return "ingest" }
 // job and a fence of its own.
 func (IngestArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 1} }
 
-// enqueue inserts the River job for the row as it will be saved, and returns its
-// id.
-func (s *Store) enqueue(ctx context.Context, tx pgx.Tx, j row, delay time.Duration) (*int64, error) {
-	opts := river.InsertOpts{Priority: priorityFirst}
-	if j.Attempts > 0 {
-		opts.Priority = priorityAgain
+// announcement is the River job of a row as it will be saved. It is due at that
+// time, at once for the zero Time.
+func announcement(id string, fence int64, alone bool, priority int16, due time.Time) river.InsertManyParams {
+	return river.InsertManyParams{
+		Args:       IngestArgs{Version: IngestVersion, JobID: id, Fence: fence, Alone: alone},
+		InsertOpts: &river.InsertOpts{Priority: int(priority), ScheduledAt: due},
 	}
-	if delay > 0 {
-		opts.ScheduledAt = j.Clock.Add(delay)
-	}
-	args := IngestArgs{Version: IngestVersion, JobID: j.ID, Fence: j.Fence, Alone: j.Alone}
-	res, err := s.river.InsertTx(ctx, tx, args, &opts)
+}
+
+// enqueue inserts River jobs and returns their ids, in order.
+func (s *Store) enqueue(ctx context.Context, tx pgx.Tx, jobs []river.InsertManyParams) ([]int64, error) {
+	inserted, err := s.river.InsertManyTx(ctx, tx, jobs)
 	if err != nil {
-		return nil, fmt.Errorf("insert river job for %s: %w", j.ID, err)
+		return nil, fmt.Errorf("insert river jobs: %w", err)
 	}
-	return &res.Job.ID, nil
+	ids := make([]int64, len(inserted))
+	for i, res := range inserted {
+		ids[i] = res.Job.ID
+	}
+	return ids, nil
 }

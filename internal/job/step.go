@@ -31,10 +31,11 @@ type row db.LockJobRow
 // step is the only way in which a job changes its state. Under a lock on the row
 // it checks the table of steps and the lease, then saves the change, inserts the
 // River job that is due, notifies, and at the job's end has its webhooks told, all
-// in tx.
+// in tx. A slot that it leaves is given to the next of its tenant's held jobs.
 //
-// It locks the job until tx ends. Call it last in a transaction that does much
-// else, or the job's own heartbeat waits.
+// It locks the job until tx ends, and of a tenant with a cap all steps that take or
+// leave a slot. Call it last in a transaction that does much else, or the job's own
+// heartbeat waits.
 func (s *Store) step(ctx context.Context, tx pgx.Tx, c change) (row, error) {
 	q := s.q.WithTx(tx)
 	locked, err := q.LockJob(ctx, c.id)
@@ -42,18 +43,23 @@ func (s *Store) step(ctx context.Context, tx pgx.Tx, c change) (row, error) {
 	if err := c.check(j, err); err != nil {
 		return row{}, fmt.Errorf("step job %s: %w", c.id, err)
 	}
-	from := j.State
+	before := j
 	j.enter(c.to)
 	if c.edit != nil {
 		c.edit(&j)
 	}
 	if c.to == UploadComplete && !c.unqueued {
-		if j.RiverJobID, err = s.enqueue(ctx, tx, j, c.delay); err != nil {
+		if err := s.queue(ctx, tx, &j, before, c.delay); err != nil {
 			return row{}, err
 		}
 	}
 	if err := q.SaveJob(ctx, j.saved()); err != nil {
 		return row{}, fmt.Errorf("save job %s: %w", c.id, err)
+	}
+	if j.Capped && (j.Held || before.slotted() && !j.slotted()) {
+		if _, err := s.balance(ctx, tx, j.Tenant, true); err != nil {
+			return row{}, err
+		}
 	}
 	if c.to.Terminal() {
 		if err := s.announce(ctx, tx, j); err != nil {
@@ -62,7 +68,7 @@ func (s *Store) step(ctx context.Context, tx pgx.Tx, c change) (row, error) {
 	}
 	s.metrics.steps.WithLabelValues(j.State).Inc()
 	s.log.InfoContext(ctx, "job steps",
-		slog.String("job_id", j.ID), slog.String("from", from), slog.String("to", j.State), slog.Int64("fence", j.Fence))
+		slog.String("job_id", j.ID), slog.String("from", before.State), slog.String("to", j.State), slog.Int64("fence", j.Fence))
 	return j, nil
 }
 
@@ -74,6 +80,8 @@ func (c change) check(j row, err error) error {
 	case err != nil && !missing:
 		return err
 	case c.held != nil && (missing || j.Fence != c.held.Fence):
+		return ErrLostLease
+	case c.to == InProgress && j.Held: // announced before its tenant's cap was lowered
 		return ErrLostLease
 	case missing:
 		return ErrNotFound
@@ -93,6 +101,7 @@ func (j *row) enter(to State) {
 	j.Stage, j.LeaseExpiresAt, j.CompletedAt = nil, nil, nil
 	j.ErrorCode, j.ErrorMessage, j.CanRetry = nil, nil, false
 	j.Solitary, j.WaitReason, j.WaitUntil = false, "", nil
+	j.Held = false
 	if to == UploadComplete || to == InProgress {
 		j.ProcessedBytes, j.RowsAccepted, j.RowsRejected = 0, 0, 0
 	}
@@ -150,6 +159,8 @@ func (j *row) saved() db.SaveJobParams {
 		DeathFences:    j.DeathFences,
 		WaitReason:     j.WaitReason,
 		WaitUntil:      j.WaitUntil,
+		Held:           j.Held,
+		QueuedAt:       j.QueuedAt,
 		ErrorCode:      j.ErrorCode,
 		ErrorMessage:   j.ErrorMessage,
 		CanRetry:       j.CanRetry,

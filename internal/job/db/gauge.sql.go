@@ -11,14 +11,15 @@ import (
 
 const gauges = `-- name: Gauges :one
 WITH unfinished AS MATERIALIZED (
-  SELECT tenant, state, COALESCE(wait_until, updated_at) AS due_at, lease_expires_at
+  SELECT tenant, state, held, COALESCE(wait_until, updated_at) AS due_at, lease_expires_at
   FROM jobs WHERE state IN ('UPLOAD_COMPLETE', 'IN_PROGRESS'))
 SELECT
   (SELECT count(*) FROM uploads WHERE uploads.state = 'open') AS open,
   (SELECT count(*) FROM deliveries WHERE deliveries.state = 'pending') AS deliveries,
   count(*) FILTER (WHERE state = 'UPLOAD_COMPLETE') AS queued,
+  count(*) FILTER (WHERE held) AS held,
   count(*) FILTER (WHERE state = 'IN_PROGRESS') AS running,
-  COALESCE(max(EXTRACT(epoch FROM clock_timestamp() - due_at)) FILTER (WHERE state = 'UPLOAD_COMPLETE'), 0)::float8 AS queue_age,
+  COALESCE(max(EXTRACT(epoch FROM clock_timestamp() - due_at)) FILTER (WHERE state = 'UPLOAD_COMPLETE' AND NOT held), 0)::float8 AS queue_age,
   COALESCE(max(EXTRACT(epoch FROM clock_timestamp() - lease_expires_at)), 0)::float8 AS lease_overdue,
   count(DISTINCT tenant) AS tenants,
   COALESCE((SELECT max(n) FROM (SELECT count(*) AS n FROM unfinished GROUP BY tenant) AS by_tenant), 0)::bigint AS busiest
@@ -29,6 +30,7 @@ type GaugesRow struct {
 	Open         int64
 	Deliveries   int64
 	Queued       int64
+	Held         int64
 	Running      int64
 	QueueAge     float64
 	LeaseOverdue float64
@@ -45,6 +47,7 @@ func (q *Queries) Gauges(ctx context.Context) (GaugesRow, error) {
 		&i.Open,
 		&i.Deliveries,
 		&i.Queued,
+		&i.Held,
 		&i.Running,
 		&i.QueueAge,
 		&i.LeaseOverdue,

@@ -48,7 +48,7 @@ func (q *Queries) ExtendLease(ctx context.Context, arg ExtendLeaseParams) (int64
 const lockStranded = `-- name: LockStranded :one
 WITH stranded AS MATERIALIZED (
   SELECT jobs.id, jobs.fence FROM jobs LEFT JOIN river_job rj ON rj.id = jobs.river_job_id
-  WHERE jobs.state IN ('UPLOAD_COMPLETE', 'IN_PROGRESS') AND CASE jobs.state
+  WHERE jobs.state IN ('UPLOAD_COMPLETE', 'IN_PROGRESS') AND NOT jobs.held AND CASE jobs.state
     WHEN 'IN_PROGRESS' THEN jobs.lease_expires_at < clock_timestamp() AND $1::boolean
     ELSE rj.id IS NULL OR rj.state IN ('cancelled', 'completed', 'discarded')
       OR (rj.state = 'running' AND rj.attempted_at < clock_timestamp() - make_interval(secs => $2::float8))
@@ -65,8 +65,8 @@ type LockStrandedParams struct {
 }
 
 // One job that nobody works on although somebody should: its lease expired, or
-// it is queued but its River job has ended, is lost, or was fetched by a worker
-// that did not come to claim it.
+// it is queued, and not held, but its River job has ended, is lost, or was fetched
+// by a worker that did not come to claim it.
 //
 // Leases that expired are left alone where @leases is false: their holders may
 // be about to renew them.

@@ -46,6 +46,8 @@ type Job struct {
 	WaitReason        string
 	WaitUntil         *time.Time
 	DeathFences       []int64
+	Held              bool
+	QueuedAt          time.Time
 }
 
 type Result struct {
@@ -81,4 +83,12 @@ type Stray struct {
 	JobID   string
 	Tenant  string
 	SweepAt time.Time
+}
+
+type TenantLimit struct {
+	Tenant           string
+	Priority         int16
+	MaxRunning       *int32
+	RetentionSeconds *int64
+	UpdatedAt        time.Time
 }

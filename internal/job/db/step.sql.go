@@ -157,8 +157,10 @@ func (q *Queries) InsertResult(ctx context.Context, arg InsertResultParams) erro
 }
 
 const lockJob = `-- name: LockJob :one
-WITH locked AS MATERIALIZED (SELECT id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences FROM jobs WHERE id = $1 FOR NO KEY UPDATE)
-SELECT id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences, clock_timestamp()::timestamptz AS clock FROM locked
+WITH locked AS MATERIALIZED (SELECT id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences, held, queued_at FROM jobs WHERE id = $1 FOR NO KEY UPDATE)
+SELECT locked.id, locked.tenant, locked.channel, locked.filename, locked.state, locked.stage, locked.version, locked.credit_model_config, locked.aggregate_config, locked.parse_config, locked.sha256, locked.size_bytes, locked.crc64, locked.reference_date, locked.fence, locked.river_job_id, locked.lease_expires_at, locked.worker, locked.attempts, locked.processed_bytes, locked.rows_accepted, locked.rows_rejected, locked.error_code, locked.error_message, locked.can_retry, locked.created_at, locked.updated_at, locked.started_at, locked.completed_at, locked.alone, locked.solitary, locked.deaths, locked.wait_reason, locked.wait_until, locked.death_fences, locked.held, locked.queued_at, clock_timestamp()::timestamptz AS clock,
+  COALESCE(l.priority, 3)::smallint AS priority, (l.max_running IS NOT NULL)::boolean AS capped
+FROM locked LEFT JOIN tenant_limits AS l ON l.tenant = locked.tenant
 `
 
 type LockJobRow struct {
@@ -197,10 +199,15 @@ type LockJobRow struct {
 	WaitReason        string
 	WaitUntil         *time.Time
 	DeathFences       []int64
+	Held              bool
+	QueuedAt          time.Time
 	Clock             time.Time
+	Priority          int16
+	Capped            bool
 }
 
-// The clock is read behind the lock: before it, a wait would make it late.
+// The clock is read behind the lock: before it, a wait would make it late. A tenant
+// without limits has priority 3, normal, and no cap.
 func (q *Queries) LockJob(ctx context.Context, id string) (LockJobRow, error) {
 	row := q.db.QueryRow(ctx, lockJob, id)
 	var i LockJobRow
@@ -240,7 +247,11 @@ func (q *Queries) LockJob(ctx context.Context, id string) (LockJobRow, error) {
 		&i.WaitReason,
 		&i.WaitUntil,
 		&i.DeathFences,
+		&i.Held,
+		&i.QueuedAt,
 		&i.Clock,
+		&i.Priority,
+		&i.Capped,
 	)
 	return i, err
 }
@@ -252,10 +263,11 @@ WITH saved AS (
     fence = $7, river_job_id = $8, lease_expires_at = $9, worker = $10, attempts = $11,
     processed_bytes = $12, rows_accepted = $13, rows_rejected = $14,
     alone = $15, solitary = $16, deaths = $17, death_fences = $18, wait_reason = $19, wait_until = $20,
-    error_code = $21, error_message = $22, can_retry = $23,
-    updated_at = $24, started_at = $25, completed_at = $26
-  WHERE id = $27
-  RETURNING id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences),
+    held = $21, queued_at = $22,
+    error_code = $23, error_message = $24, can_retry = $25,
+    updated_at = $26, started_at = $27, completed_at = $28
+  WHERE id = $29
+  RETURNING id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences, held, queued_at),
 kept AS (
   INSERT INTO steps (job_id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, at)
   SELECT id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, updated_at FROM saved)
@@ -283,6 +295,8 @@ type SaveJobParams struct {
 	DeathFences    []int64
 	WaitReason     string
 	WaitUntil      *time.Time
+	Held           bool
+	QueuedAt       time.Time
 	ErrorCode      *string
 	ErrorMessage   *string
 	CanRetry       bool
@@ -315,6 +329,8 @@ func (q *Queries) SaveJob(ctx context.Context, arg SaveJobParams) error {
 		arg.DeathFences,
 		arg.WaitReason,
 		arg.WaitUntil,
+		arg.Held,
+		arg.QueuedAt,
 		arg.ErrorCode,
 		arg.ErrorMessage,
 		arg.CanRetry,

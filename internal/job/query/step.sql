@@ -7,9 +7,12 @@ UPDATE jobs SET filename = @filename, credit_model_config = @credit_model_config
 WHERE tenant = @tenant AND id = @id AND state = 'OPEN';
 
 -- name: LockJob :one
--- The clock is read behind the lock: before it, a wait would make it late.
+-- The clock is read behind the lock: before it, a wait would make it late. A tenant
+-- without limits has priority 3, normal, and no cap.
 WITH locked AS MATERIALIZED (SELECT * FROM jobs WHERE id = @id FOR NO KEY UPDATE)
-SELECT *, clock_timestamp()::timestamptz AS clock FROM locked;
+SELECT locked.*, clock_timestamp()::timestamptz AS clock,
+  COALESCE(l.priority, 3)::smallint AS priority, (l.max_running IS NOT NULL)::boolean AS capped
+FROM locked LEFT JOIN tenant_limits AS l ON l.tenant = locked.tenant;
 
 -- name: SaveJob :exec
 -- Saves what a step changes, keeps it for those who were away, and tells the listeners, in one statement.
@@ -19,6 +22,7 @@ WITH saved AS (
     fence = @fence, river_job_id = @river_job_id, lease_expires_at = @lease_expires_at, worker = @worker, attempts = @attempts,
     processed_bytes = @processed_bytes, rows_accepted = @rows_accepted, rows_rejected = @rows_rejected,
     alone = @alone, solitary = @solitary, deaths = @deaths, death_fences = @death_fences, wait_reason = @wait_reason, wait_until = @wait_until,
+    held = @held, queued_at = @queued_at,
     error_code = @error_code, error_message = @error_message, can_retry = @can_retry,
     updated_at = @updated_at, started_at = @started_at, completed_at = @completed_at
   WHERE id = @id
