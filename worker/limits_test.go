@@ -94,7 +94,7 @@ func TestCapStarvesNobody(t *testing.T) {
 	<-g.reached
 	const others = 20
 	for range others {
-		w.fileOf("other", csv...)
+		w.fileOf("other", job.NewID(), csv...)
 	}
 	w.eventually("the other tenant's jobs", func() bool {
 		return w.count(`jobs WHERE tenant = 'other' AND state = 'JOB_COMPLETE'`) == others

@@ -124,13 +124,13 @@ func (w *world) count(sql string, args ...any) (n int) {
 // file stores parts as an upload that is complete, and returns its job's id.
 func (w *world) file(parts ...string) string {
 	w.Helper()
-	return w.fileOf(tenant, parts...)
+	return w.fileOf(tenant, job.NewID(), parts...)
 }
 
-// fileOf is file of another tenant.
-func (w *world) fileOf(tenant string, parts ...string) string {
+// fileOf is file of any tenant, as the upload of that id.
+func (w *world) fileOf(tenant, id string, parts ...string) string {
 	w.Helper()
-	id, whole := job.NewID(), strings.Join(parts, "")
+	whole := strings.Join(parts, "")
 	w.must(w.jobs.InTx(w.Context(), func(tx pgx.Tx) error {
 		if err := w.jobs.CreateTx(w.Context(), tx, job.Draft{ID: id, Tenant: tenant, Channel: "tus"}); err != nil {
 			return err
@@ -142,7 +142,7 @@ func (w *world) fileOf(tenant string, parts ...string) string {
 		}
 		at := 0
 		for i, part := range parts {
-			o, err := w.bucket.Put(w.Context(), partKey(id, i), []byte(part))
+			o, err := w.bucket.Put(w.Context(), fmt.Sprintf("uploads/%s/%s/1-%d", tenant, id, i), []byte(part))
 			if err != nil {
 				return err
 			}

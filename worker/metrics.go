@@ -18,6 +18,7 @@ type metrics struct {
 	recovered prometheus.Counter
 	orphans   prometheus.Counter
 	retired   prometheus.Counter
+	behind    prometheus.Gauge
 
 	deliveries *prometheus.CounterVec
 }
@@ -47,6 +48,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		retired: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sluice_jobs_retired_total", Help: "Ended jobs deleted because they were kept long enough.",
 		}),
+		behind: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sluice_jobs_retention_behind", Help: "1 where the last housekeeping of this process left jobs past their retention to the next, else 0.",
+		}),
 	}
 	for _, outcome := range []string{"completed", "failed", "released", "died", "lost"} { // rates begin at 0
 		m.seconds.WithLabelValues(outcome)
@@ -57,7 +61,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.seconds, m.rows, m.rejects, m.recovered, m.orphans, m.retired, m.deliveries} {
+	for _, c := range []prometheus.Collector{m.seconds, m.rows, m.rejects, m.recovered, m.orphans, m.retired, m.behind, m.deliveries} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}

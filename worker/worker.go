@@ -66,7 +66,7 @@ type Config struct {
 
 	Concurrency    int           // jobs at once, 1 to 1000; 0 means 2
 	SweepEvery     time.Duration // between rounds of housekeeping, of all workers together; 0 means 1 minute
-	Retention      time.Duration // how long ended jobs are kept, with their files and results; 0: for ever
+	Retention      time.Duration // how long ended jobs are kept, with their files and results, of tenants without a retention of their own; 0: for ever
 	SoftStop       time.Duration // what running jobs get to end by themselves at shutdown; 0 means 10 s
 	JobMemoryBytes int64         // what the sums of one job may take before they go to nameless files; 0: no limit
 	TempDir        string        // where these go; "": os.TempDir()

@@ -81,7 +81,7 @@ func (s uploadSettings) check() error {
 // fleetSettings are of all workers together.
 type fleetSettings struct {
 	LeaseExpiry  time.Duration `group:"Worker" default:"30s" env:"SLUICE_LEASE_EXPIRY" help:"How long a worker may be silent before another gets its job."`
-	JobRetention time.Duration `group:"Worker" default:"0s" env:"SLUICE_JOB_RETENTION" help:"How long ended jobs are kept, with files and results, such as 2160h; 0: for ever."`
+	JobRetention time.Duration `group:"Worker" default:"0s" env:"SLUICE_JOB_RETENTION" help:"How long ended jobs are kept, with files and results, such as 2160h; 0: for ever. A tenant may have its own: sluice tenants set."`
 	SweepGrace   time.Duration `group:"Worker" default:"15m" env:"SLUICE_SWEEP_GRACE" help:"How long strays are kept before they are deleted; longer than a request to S3 lasts."`
 }
 

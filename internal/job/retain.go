@@ -11,12 +11,21 @@ import (
 	"sluice/internal/job/db"
 )
 
-// Ended returns up to limit jobs that ended longer than age ago, first those
-// that were created first: of each the Draft's ID and Tenant alone.
-func (s *Store) Ended(ctx context.Context, age time.Duration, limit int) ([]Draft, error) {
-	rows, err := s.q.ListEnded(ctx, db.ListEndedParams{
-		Before: firstID(idPrefix, time.Now().Add(-age)), Seconds: age.Seconds(), MaxRows: int32(limit),
-	})
+// Ended returns up to limit jobs that ended longer ago than their tenant's are kept,
+// of each tenant first those that were created first: the Draft's ID and Tenant
+// alone. otherwise is how long those of a tenant are kept that has no retention of
+// its own, in whole seconds; 0 means for ever.
+func (s *Store) Ended(ctx context.Context, otherwise time.Duration, limit int) ([]Draft, error) {
+	kept, err := s.q.ListRetentions(ctx, int64(otherwise.Seconds()))
+	if err != nil {
+		return nil, fmt.Errorf("list retentions: %w", err)
+	}
+	p, now := db.ListEndedParams{MaxRows: int32(limit)}, time.Now()
+	for _, k := range kept {
+		p.Tenants, p.Seconds = append(p.Tenants, k.Tenant), append(p.Seconds, k.Seconds)
+		p.Befores = append(p.Befores, firstID(idPrefix, now.Add(-time.Duration(k.Seconds)*time.Second)))
+	}
+	rows, err := s.q.ListEnded(ctx, p)
 	if err != nil {
 		return nil, fmt.Errorf("list ended jobs: %w", err)
 	}
@@ -31,6 +40,6 @@ func (s *Store) Ended(ctx context.Context, age time.Duration, limit int) ([]Draf
 // that it made in an earlier millisecond.
 func firstID(prefix string, t time.Time) string {
 	var u [16]byte
-	binary.BigEndian.PutUint64(u[:8], uint64(t.UnixMilli())<<16)
+	binary.BigEndian.PutUint64(u[:8], uint64(max(t.UnixMilli(), 0))<<16)
 	return typeid.Must(typeid.FromUUIDBytesWithPrefix(prefix, u[:])).String()
 }

@@ -28,14 +28,20 @@ func (q *Queries) DeleteOffers(ctx context.Context, jobID string) error {
 }
 
 const listEnded = `-- name: ListEnded :many
-SELECT tenant, id FROM jobs
-WHERE id < $1 AND completed_at < clock_timestamp() - make_interval(secs => $2::float8)
-ORDER BY id LIMIT $3
+SELECT kept.tenant::text AS tenant, ended.id
+FROM (SELECT unnest($1::text[]) AS tenant, unnest($2::text[]) AS before, unnest($3::bigint[]) AS seconds) AS kept
+CROSS JOIN LATERAL (
+  SELECT oldest.id, row_number() OVER (ORDER BY oldest.id) AS turn FROM (
+    SELECT jobs.id FROM jobs
+    WHERE jobs.tenant = kept.tenant AND jobs.id < kept.before AND jobs.completed_at < clock_timestamp() - make_interval(secs => kept.seconds)
+    ORDER BY jobs.id LIMIT $4) AS oldest) AS ended
+ORDER BY ended.turn, ended.id LIMIT $4
 `
 
 type ListEndedParams struct {
-	Before  string
-	Seconds float64
+	Tenants []string
+	Befores []string
+	Seconds []int64
 	MaxRows int32
 }
 
@@ -44,10 +50,16 @@ type ListEndedRow struct {
 	ID     string
 }
 
-// Ids sort by creation, and a job ends after it was created: only those that can
-// be old enough are looked at, by the primary key.
+// Each tenant in its turn, so that a backlog of one keeps nobody waiting. Ids sort
+// by creation, and a job ends after it was created: only those that can be old
+// enough are looked at.
 func (q *Queries) ListEnded(ctx context.Context, arg ListEndedParams) ([]ListEndedRow, error) {
-	rows, err := q.db.Query(ctx, listEnded, arg.Before, arg.Seconds, arg.MaxRows)
+	rows, err := q.db.Query(ctx, listEnded,
+		arg.Tenants,
+		arg.Befores,
+		arg.Seconds,
+		arg.MaxRows,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +68,45 @@ func (q *Queries) ListEnded(ctx context.Context, arg ListEndedParams) ([]ListEnd
 	for rows.Next() {
 		var i ListEndedRow
 		if err := rows.Scan(&i.Tenant, &i.ID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listRetentions = `-- name: ListRetentions :many
+WITH RECURSIVE tenants AS (
+  (SELECT jobs.tenant FROM jobs ORDER BY jobs.tenant LIMIT 1)
+  UNION ALL
+  SELECT next.tenant FROM tenants CROSS JOIN LATERAL (
+    SELECT jobs.tenant FROM jobs WHERE jobs.tenant > tenants.tenant ORDER BY jobs.tenant LIMIT 1) AS next),
+kept AS (
+  SELECT tenants.tenant, COALESCE(l.retention_seconds, $1::bigint)::bigint AS seconds
+  FROM tenants LEFT JOIN tenant_limits AS l ON l.tenant = tenants.tenant)
+SELECT tenant, seconds FROM kept WHERE seconds <> 0
+`
+
+type ListRetentionsRow struct {
+	Tenant  string
+	Seconds int64
+}
+
+// How long the ended jobs of each tenant are kept that has any, and not for ever.
+// Tenants are found one by one, by an index: there are few beside their jobs.
+func (q *Queries) ListRetentions(ctx context.Context, seconds int64) ([]ListRetentionsRow, error) {
+	rows, err := q.db.Query(ctx, listRetentions, seconds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListRetentionsRow
+	for rows.Next() {
+		var i ListRetentionsRow
+		if err := rows.Scan(&i.Tenant, &i.Seconds); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
