@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"sluice/internal/blob"
 	"sluice/internal/drop"
@@ -93,6 +94,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Registerer takes the gateway's metrics; nil keeps them unregistered.
 	Registerer prometheus.Registerer
+	// Tracer makes the spans of requests that change something; nil: none.
+	Tracer trace.TracerProvider
 	// Gatherer feeds /metrics; it defaults to prometheus.DefaultGatherer.
 	Gatherer prometheus.Gatherer
 	// Version is what /healthz shows; it defaults to "dev".

@@ -20,7 +20,7 @@ func (g *Gateway) router(f *files) *echo.Echo {
 	e.IPExtractor = echo.ExtractIPDirect() // else anyone's X-Forwarded-For is believed
 	e.HTTPErrorHandler = g.fail
 	e.Pre(normalise)
-	e.Use(newMetrics(g.cfg.Registerer).observe, g.recover(), secure, g.shared, g.authenticate, textOnly)
+	e.Use(newMetrics(g.cfg.Registerer).observe, g.recover(), secure, g.shared, g.authenticate, g.traced, textOnly)
 
 	f.mount(e)
 	for _, base := range []string{"/api/jobs", "/api/financial-transactions/jobs"} {

@@ -15,6 +15,7 @@ import (
 	"sluice/internal/drop"
 	"sluice/internal/job"
 	"sluice/internal/pipeline"
+	"sluice/internal/span"
 )
 
 // attempt is one worker's go at one job, under one lease.
@@ -139,26 +140,35 @@ func closed(w *blob.Writer) (blob.Object, error) {
 // keep the heartbeat waiting.
 func (a *attempt) persist(ctx context.Context, settings pipeline.Settings) error {
 	a.keeper.enter(job.Persisting)
-	return a.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
+	committed := func(error) {} // of a transaction that does not come to it
+	err := a.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
 		if err := a.copyOffers(ctx, tx); err != nil {
 			return err
 		}
+		ctx, end := span.Begin(ctx, "commit result")
+		committed = end
 		// From here on the row is locked, by which recovery leaves it alone. A
 		// heartbeat would wait for the commit, find no lease behind it, and end
 		// this attempt just before it hears of its success.
 		a.keeper.stop()
 		return a.cfg.Jobs.CompleteTx(ctx, tx, a.lease, a.summary(settings))
 	})
+	committed(err)
+	return err
 }
 
-// copyOffers takes the decisions and writes them as they come.
-func (a *attempt) copyOffers(ctx context.Context, tx pgx.Tx) error {
+// copyOffers takes the decisions and writes them as they come: so the two share a
+// span.
+func (a *attempt) copyOffers(ctx context.Context, tx pgx.Tx) (err error) {
+	ctx, end := span.Begin(ctx, "score and write offers")
+	defer func() { end(err) }()
 	next, stop := iter.Pull2(a.result.Offers())
 	defer stop()
-	_, err := a.cfg.Jobs.CopyOffersTx(ctx, tx, a.lease, func() (job.Offer, bool, error) {
+	rows, err := a.cfg.Jobs.CopyOffersTx(ctx, tx, a.lease, func() (job.Offer, bool, error) {
 		o, err, ok := next()
 		return offerOf(o), ok, err
 	})
+	span.Count(ctx, "rows", rows)
 	return err
 }
 

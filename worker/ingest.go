@@ -11,12 +11,14 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/semaphore"
 
 	"sluice/internal/blob"
 	"sluice/internal/drop"
 	"sluice/internal/job"
 	"sluice/internal/pipeline"
+	"sluice/internal/span"
 )
 
 // Codes of a job.Error, beside those of pipeline.Failure.
@@ -76,6 +78,15 @@ func (w *ingest) Work(ctx context.Context, rj *river.Job[job.IngestArgs]) error 
 	if err != nil {
 		return fmt.Errorf("claim job %s: %w", rj.Args.JobID, err)
 	}
+	ctx, end := span.Root(ctx, w.cfg.Tracer, j.Traceparent, "attempt", trace.SpanKindConsumer)
+	span.Job(ctx, j.ID)
+	err = w.attempt(ctx, lease, j, rj.Args.Alone)
+	end(err)
+	return err
+}
+
+// attempt has a go at the job that was claimed. Its error is that of settling it.
+func (w *ingest) attempt(ctx context.Context, lease *job.Lease, j job.Job, alone bool) error {
 	a := &attempt{
 		cfg: w.cfg, lease: lease, job: j, began: time.Now(),
 		objects: fmt.Sprintf("%s%d/", job.ResultPrefix(j.Tenant, j.ID), lease.Fence),
@@ -83,7 +94,7 @@ func (w *ingest) Work(ctx context.Context, rj *river.Job[job.IngestArgs]) error 
 	held, cancel := context.WithCancelCause(ctx)
 	a.keeper = keepLease(held, cancel, w.cfg, lease)
 	w.running.add(a.keeper)
-	err = w.try(held, a, rj.Args.Alone)
+	err := w.try(held, a, alone)
 	w.running.remove(a.keeper)
 	a.keeper.stop()
 	// A heartbeat that meets the row of a job that has just been completed finds

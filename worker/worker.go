@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"go.opentelemetry.io/otel/trace"
 
 	"sluice/internal/blob"
 	"sluice/internal/drop"
@@ -71,8 +72,9 @@ type Config struct {
 	JobMemoryBytes int64         // what the sums of one job may take before they go to nameless files; 0: no limit
 	TempDir        string        // where these go; "": os.TempDir()
 
-	ID         string       // names this process in leases; "" means a random one
-	Logger     *slog.Logger // nil: slog.Default
+	Tracer     trace.TracerProvider // of the spans of attempts; nil: none are made
+	ID         string               // names this process in leases; "" means a random one
+	Logger     *slog.Logger         // nil: slog.Default
 	Registerer prometheus.Registerer
 }
 

@@ -80,7 +80,7 @@ func (c serveCmd) Run(ctx context.Context) error {
 		Jobs: st.jobs, Hub: hub, Uploads: st.uploads, Keys: st.keys, Bucket: st.bucket, Migrated: st.migrated, Pinger: st.pool,
 		PublicURL: string(c.PublicURL), APIKey: c.APIKey, AdminKey: c.AdminKey, Queue: queue, Origins: texts(c.CORSOrigins), MaxUploadBytes: int64(c.UploadMaxBytes),
 		Drops: st.drops, HookSecret: c.HookSecret, WatchAreas: c.areas(),
-		Logger: log, Registerer: st.registry, Gatherer: st.registry, Version: version(),
+		Logger: log, Registerer: st.registry, Gatherer: st.registry, Tracer: st.tracer, Version: version(),
 	}
 	c.doorSettings.apply(&cfg)
 	g, err := gateway.New(cfg)

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.opentelemetry.io/otel/trace"
 
 	"sluice/internal/blob"
 	"sluice/internal/drop"
@@ -121,6 +122,8 @@ type stack struct {
 	jobs     *job.Store
 	uploads  *upload.Store
 	drops    *drop.Store
+	tracer   trace.TracerProvider // nil: nothing is traced
+	flush    func()               // sends the spans that are left
 	keys     *idempotency.Store
 }
 
@@ -129,6 +132,9 @@ type stack struct {
 func (s serverSettings) open(ctx context.Context, log *slog.Logger) (_ *stack, err error) {
 	st := &stack{log: log, registry: prometheus.NewRegistry()}
 	st.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if st.tracer, st.flush, err = tracing(ctx, log); err != nil {
+		return nil, err
+	}
 	if st.pool, err = s.openPool(ctx); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
@@ -204,4 +210,9 @@ func (s s3Settings) openBucket(ctx context.Context, st *stack) (err error) {
 // migrated returns nil when the database is at this binary's version.
 func (st *stack) migrated(ctx context.Context) error { return migrations.Check(ctx, st.pool) }
 
-func (st *stack) close() { st.pool.Close() }
+func (st *stack) close() {
+	st.pool.Close()
+	if st.flush != nil {
+		st.flush()
+	}
+}

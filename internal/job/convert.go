@@ -25,7 +25,8 @@ func jobOf(r db.ListJobsRow) Job {
 		SizeBytes: deref(r.Job.SizeBytes), CRC64: uint64(deref(r.Job.Crc64)), Digested: r.Job.Crc64 != nil, DuplicateOf: r.DuplicateOf, ReferenceDay: dayOf(r.Job.ReferenceDate),
 		ProcessedBytes: r.Job.ProcessedBytes, RowsAccepted: r.Job.RowsAccepted, RowsRejected: r.Job.RowsRejected,
 		Fence: r.Job.Fence, Worker: r.Job.Worker, Attempts: int(r.Job.Attempts), LeaseExpiresAt: utc(r.Job.LeaseExpiresAt),
-		WaitReason: r.Job.WaitReason, WaitUntil: utc(r.Job.WaitUntil), Deaths: int(r.Job.Deaths),
+		Traceparent: r.Job.Traceparent,
+		WaitReason:  r.Job.WaitReason, WaitUntil: utc(r.Job.WaitUntil), Deaths: int(r.Job.Deaths),
 		CanRetry:  r.Job.CanRetry,
 		CreatedAt: r.Job.CreatedAt.UTC(), UpdatedAt: r.Job.UpdatedAt.UTC(), StartedAt: utc(r.Job.StartedAt), CompletedAt: utc(r.Job.CompletedAt),
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
+
+	"sluice/internal/span"
 )
 
 // priorityBegun is River's priority of a job that was begun and is tried again: it
@@ -46,12 +48,14 @@ func announcement(id string, fence int64, alone bool, priority int16, due time.T
 }
 
 // enqueue inserts River jobs and returns their ids, in order.
-func (s *Store) enqueue(ctx context.Context, tx pgx.Tx, jobs []river.InsertManyParams) ([]int64, error) {
+func (s *Store) enqueue(ctx context.Context, tx pgx.Tx, jobs []river.InsertManyParams) (ids []int64, err error) {
+	ctx, end := span.Begin(ctx, "enqueue")
+	defer func() { end(err) }()
 	inserted, err := s.river.InsertManyTx(ctx, tx, jobs)
 	if err != nil {
 		return nil, fmt.Errorf("insert river jobs: %w", err)
 	}
-	ids := make([]int64, len(inserted))
+	ids = make([]int64, len(inserted))
 	for i, res := range inserted {
 		ids[i] = res.Job.ID
 	}

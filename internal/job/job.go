@@ -47,6 +47,8 @@ type Job struct {
 	// Of the attempt that runs or was the last: source bytes read, records.
 	ProcessedBytes, RowsAccepted, RowsRejected int64
 
+	Traceparent string // what began its trace, of span.Traceparent; "": nothing did
+
 	Fence          int64     // raised by every step; who knows an older one holds nothing
 	Worker         string    // who claimed it last; "" until then
 	Attempts       int       // claims so far

@@ -45,6 +45,19 @@ func get(ctx context.Context, q *db.Queries, tenant, id string) (Job, error) {
 	return jobs[0], nil
 }
 
+// Traceparent returns what began the trace of a job, as span.Traceparent told it;
+// "" where nothing did, or there is no such job.
+func (s *Store) Traceparent(ctx context.Context, tenant, id string) (string, error) {
+	traceparent, err := s.q.Traceparent(ctx, db.TraceparentParams{Tenant: tenant, ID: id})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("get trace of job %s: %w", id, err)
+	}
+	return traceparent, nil
+}
+
 // List returns a tenant's jobs with their Results, newest first. To page, set
 // Filter.Before to the last id that came; a page shorter than the limit is the
 // last.

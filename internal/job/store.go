@@ -15,6 +15,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"sluice/internal/job/db"
+	"sluice/internal/span"
 )
 
 // NotifyChannel is the channel on which Postgres tells listeners of every change
@@ -86,7 +87,8 @@ func (s *Store) InTx(ctx context.Context, fn func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, s.pool, fn)
 }
 
-// CreateTx adds a job in state Open.
+// CreateTx adds a job in state Open. The span that ctx carries, if any, begins the
+// job's trace.
 func (s *Store) CreateTx(ctx context.Context, tx pgx.Tx, d Draft) error {
 	err := s.q.WithTx(tx).CreateJob(ctx, db.CreateJobParams{
 		ID:                d.ID,
@@ -98,10 +100,12 @@ func (s *Store) CreateTx(ctx context.Context, tx pgx.Tx, d Draft) error {
 		AggregateConfig:   d.AggregateConfig,
 		ParseConfig:       d.ParseConfig,
 		Sha256:            d.SHA256,
+		Traceparent:       span.Traceparent(ctx),
 	})
 	if err != nil {
 		return fmt.Errorf("insert job %s: %w", d.ID, err)
 	}
+	span.Job(ctx, d.ID)
 	s.metrics.steps.WithLabelValues(string(Open)).Inc()
 	s.log.InfoContext(ctx, "job created", slog.String("job_id", d.ID), slog.String("channel", d.Channel))
 	return nil

@@ -18,6 +18,7 @@ import (
 
 	"sluice/internal/aggregate"
 	"sluice/internal/rollup"
+	"sluice/internal/span"
 	"sluice/parser"
 )
 
@@ -91,9 +92,12 @@ type Progress struct {
 // error is nil.
 func Run(ctx context.Context, in Input, sinks Sinks) (*Result, error) {
 	r := newRun(in, sinks)
-	err := r.parse(ctx)
-	if err = r.judge(err); err == nil {
-		err = r.persist()
+	parsing, parsed := span.Begin(ctx, "parse")
+	err := r.judge(r.parse(parsing))
+	span.Count(parsing, "bytes", r.source.bytes.Load())
+	parsed(err)
+	if err == nil {
+		err = r.persist(ctx)
 	}
 	return r.result(), err
 }
@@ -221,12 +225,22 @@ func (r *run) judge(err error) error {
 	return err
 }
 
-// persist writes the aggregates.
-func (r *run) persist() error {
+// persist brings the sums together and writes the aggregates.
+func (r *run) persist(ctx context.Context) error {
 	r.progress(StageScoring)
-	if err := r.sums.Finish(); err != nil {
+	_, summed := span.Begin(ctx, "rollup")
+	err := r.sums.Finish()
+	summed(err)
+	if err != nil {
 		return err
 	}
+	_, written := span.Begin(ctx, "write aggregates")
+	err = r.writeAggregates()
+	written(err)
+	return err
+}
+
+func (r *run) writeAggregates() error {
 	r.horizon = newHorizon(r.sums, r.in)
 	out := r.sinks.Aggregates
 	if out == nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tus/tusd/v2/pkg/handler"
 
+	"sluice/internal/span"
 	"sluice/internal/upload/db"
 )
 
@@ -137,7 +138,10 @@ func (w *writer) next() (*part, int64) {
 func (w *writer) send(ctx context.Context, p *part) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	ctx, end := span.Begin(ctx, "store part")
+	span.Count(ctx, "bytes", p.size)
 	p.store(ctx, w.store.cfg.Bucket)
+	end(p.err)
 }
 
 // commitAll records parts in their order until the queue is closed. After a failure it records no more, stops the others
@@ -172,9 +176,11 @@ func (w *writer) commit(ctx context.Context, p *part) error {
 }
 
 // record moves the ledger over the parts of a batch.
-func (w *writer) record(ctx context.Context, b batch) error {
+func (w *writer) record(ctx context.Context, b batch) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
+	ctx, end := span.Begin(ctx, "commit parts")
+	defer func() { end(err) }()
 	m := w.store.metrics
 	row, err := w.store.ledger.advance(ctx, w.row, b.crc, b.rows...)
 	if err != nil {

@@ -48,6 +48,7 @@ type Job struct {
 	DeathFences       []int64
 	Held              bool
 	QueuedAt          time.Time
+	Traceparent       string
 }
 
 type Result struct {

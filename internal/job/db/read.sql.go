@@ -11,7 +11,7 @@ import (
 )
 
 const getJob = `-- name: GetJob :one
-SELECT jobs.id, jobs.tenant, jobs.channel, jobs.filename, jobs.state, jobs.stage, jobs.version, jobs.credit_model_config, jobs.aggregate_config, jobs.parse_config, jobs.sha256, jobs.size_bytes, jobs.crc64, jobs.reference_date, jobs.fence, jobs.river_job_id, jobs.lease_expires_at, jobs.worker, jobs.attempts, jobs.processed_bytes, jobs.rows_accepted, jobs.rows_rejected, jobs.error_code, jobs.error_message, jobs.can_retry, jobs.created_at, jobs.updated_at, jobs.started_at, jobs.completed_at, jobs.alone, jobs.solitary, jobs.deaths, jobs.wait_reason, jobs.wait_until, jobs.death_fences, jobs.held, jobs.queued_at, uploads.offset_bytes, uploads.size_bytes AS total_bytes,
+SELECT jobs.id, jobs.tenant, jobs.channel, jobs.filename, jobs.state, jobs.stage, jobs.version, jobs.credit_model_config, jobs.aggregate_config, jobs.parse_config, jobs.sha256, jobs.size_bytes, jobs.crc64, jobs.reference_date, jobs.fence, jobs.river_job_id, jobs.lease_expires_at, jobs.worker, jobs.attempts, jobs.processed_bytes, jobs.rows_accepted, jobs.rows_rejected, jobs.error_code, jobs.error_message, jobs.can_retry, jobs.created_at, jobs.updated_at, jobs.started_at, jobs.completed_at, jobs.alone, jobs.solitary, jobs.deaths, jobs.wait_reason, jobs.wait_until, jobs.death_fences, jobs.held, jobs.queued_at, jobs.traceparent, uploads.offset_bytes, uploads.size_bytes AS total_bytes,
   COALESCE((
     SELECT earlier.id FROM jobs AS earlier
     WHERE earlier.tenant = jobs.tenant AND earlier.size_bytes = jobs.size_bytes AND earlier.crc64 = jobs.crc64 AND earlier.id < jobs.id
@@ -73,6 +73,7 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 		&i.Job.DeathFences,
 		&i.Job.Held,
 		&i.Job.QueuedAt,
+		&i.Job.Traceparent,
 		&i.OffsetBytes,
 		&i.TotalBytes,
 		&i.DuplicateOf,
@@ -81,7 +82,7 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT jobs.id, jobs.tenant, jobs.channel, jobs.filename, jobs.state, jobs.stage, jobs.version, jobs.credit_model_config, jobs.aggregate_config, jobs.parse_config, jobs.sha256, jobs.size_bytes, jobs.crc64, jobs.reference_date, jobs.fence, jobs.river_job_id, jobs.lease_expires_at, jobs.worker, jobs.attempts, jobs.processed_bytes, jobs.rows_accepted, jobs.rows_rejected, jobs.error_code, jobs.error_message, jobs.can_retry, jobs.created_at, jobs.updated_at, jobs.started_at, jobs.completed_at, jobs.alone, jobs.solitary, jobs.deaths, jobs.wait_reason, jobs.wait_until, jobs.death_fences, jobs.held, jobs.queued_at, uploads.offset_bytes, uploads.size_bytes AS total_bytes,
+SELECT jobs.id, jobs.tenant, jobs.channel, jobs.filename, jobs.state, jobs.stage, jobs.version, jobs.credit_model_config, jobs.aggregate_config, jobs.parse_config, jobs.sha256, jobs.size_bytes, jobs.crc64, jobs.reference_date, jobs.fence, jobs.river_job_id, jobs.lease_expires_at, jobs.worker, jobs.attempts, jobs.processed_bytes, jobs.rows_accepted, jobs.rows_rejected, jobs.error_code, jobs.error_message, jobs.can_retry, jobs.created_at, jobs.updated_at, jobs.started_at, jobs.completed_at, jobs.alone, jobs.solitary, jobs.deaths, jobs.wait_reason, jobs.wait_until, jobs.death_fences, jobs.held, jobs.queued_at, jobs.traceparent, uploads.offset_bytes, uploads.size_bytes AS total_bytes,
   COALESCE((
     SELECT earlier.id FROM jobs AS earlier
     WHERE earlier.tenant = jobs.tenant AND earlier.size_bytes = jobs.size_bytes AND earlier.crc64 = jobs.crc64 AND earlier.id < jobs.id
@@ -165,6 +166,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.DeathFences,
 			&i.Job.Held,
 			&i.Job.QueuedAt,
+			&i.Job.Traceparent,
 			&i.OffsetBytes,
 			&i.TotalBytes,
 			&i.DuplicateOf,
@@ -341,4 +343,20 @@ func (q *Queries) Throughput(ctx context.Context, tenant string) (ThroughputRow,
 	var i ThroughputRow
 	err := row.Scan(&i.SizeBytes, &i.DurationMs)
 	return i, err
+}
+
+const traceparent = `-- name: Traceparent :one
+SELECT traceparent FROM jobs WHERE tenant = $1 AND id = $2
+`
+
+type TraceparentParams struct {
+	Tenant string
+	ID     string
+}
+
+func (q *Queries) Traceparent(ctx context.Context, arg TraceparentParams) (string, error) {
+	row := q.db.QueryRow(ctx, traceparent, arg.Tenant, arg.ID)
+	var traceparent string
+	err := row.Scan(&traceparent)
+	return traceparent, err
 }

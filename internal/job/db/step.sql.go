@@ -44,8 +44,8 @@ func (q *Queries) ConfigureJob(ctx context.Context, arg ConfigureJobParams) (int
 }
 
 const createJob = `-- name: CreateJob :exec
-INSERT INTO jobs (id, tenant, channel, filename, state, credit_model_config, aggregate_config, parse_config, sha256)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO jobs (id, tenant, channel, filename, state, credit_model_config, aggregate_config, parse_config, sha256, traceparent)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 `
 
 type CreateJobParams struct {
@@ -58,6 +58,7 @@ type CreateJobParams struct {
 	AggregateConfig   string
 	ParseConfig       string
 	Sha256            []byte
+	Traceparent       string
 }
 
 func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) error {
@@ -71,6 +72,7 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) error {
 		arg.AggregateConfig,
 		arg.ParseConfig,
 		arg.Sha256,
+		arg.Traceparent,
 	)
 	return err
 }
@@ -157,8 +159,8 @@ func (q *Queries) InsertResult(ctx context.Context, arg InsertResultParams) erro
 }
 
 const lockJob = `-- name: LockJob :one
-WITH locked AS MATERIALIZED (SELECT id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences, held, queued_at FROM jobs WHERE id = $1 FOR NO KEY UPDATE)
-SELECT locked.id, locked.tenant, locked.channel, locked.filename, locked.state, locked.stage, locked.version, locked.credit_model_config, locked.aggregate_config, locked.parse_config, locked.sha256, locked.size_bytes, locked.crc64, locked.reference_date, locked.fence, locked.river_job_id, locked.lease_expires_at, locked.worker, locked.attempts, locked.processed_bytes, locked.rows_accepted, locked.rows_rejected, locked.error_code, locked.error_message, locked.can_retry, locked.created_at, locked.updated_at, locked.started_at, locked.completed_at, locked.alone, locked.solitary, locked.deaths, locked.wait_reason, locked.wait_until, locked.death_fences, locked.held, locked.queued_at, clock_timestamp()::timestamptz AS clock,
+WITH locked AS MATERIALIZED (SELECT id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences, held, queued_at, traceparent FROM jobs WHERE id = $1 FOR NO KEY UPDATE)
+SELECT locked.id, locked.tenant, locked.channel, locked.filename, locked.state, locked.stage, locked.version, locked.credit_model_config, locked.aggregate_config, locked.parse_config, locked.sha256, locked.size_bytes, locked.crc64, locked.reference_date, locked.fence, locked.river_job_id, locked.lease_expires_at, locked.worker, locked.attempts, locked.processed_bytes, locked.rows_accepted, locked.rows_rejected, locked.error_code, locked.error_message, locked.can_retry, locked.created_at, locked.updated_at, locked.started_at, locked.completed_at, locked.alone, locked.solitary, locked.deaths, locked.wait_reason, locked.wait_until, locked.death_fences, locked.held, locked.queued_at, locked.traceparent, clock_timestamp()::timestamptz AS clock,
   COALESCE(l.priority, 3)::smallint AS priority, (l.max_running IS NOT NULL)::boolean AS capped
 FROM locked LEFT JOIN tenant_limits AS l ON l.tenant = locked.tenant
 `
@@ -201,6 +203,7 @@ type LockJobRow struct {
 	DeathFences       []int64
 	Held              bool
 	QueuedAt          time.Time
+	Traceparent       string
 	Clock             time.Time
 	Priority          int16
 	Capped            bool
@@ -249,6 +252,7 @@ func (q *Queries) LockJob(ctx context.Context, id string) (LockJobRow, error) {
 		&i.DeathFences,
 		&i.Held,
 		&i.QueuedAt,
+		&i.Traceparent,
 		&i.Clock,
 		&i.Priority,
 		&i.Capped,
@@ -267,7 +271,7 @@ WITH saved AS (
     error_code = $23, error_message = $24, can_retry = $25,
     updated_at = $26, started_at = $27, completed_at = $28
   WHERE id = $29
-  RETURNING id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences, held, queued_at),
+  RETURNING id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences, held, queued_at, traceparent),
 kept AS (
   INSERT INTO steps (job_id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, at)
   SELECT id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, updated_at FROM saved)

@@ -37,3 +37,6 @@ SELECT COALESCE(sum(j.size_bytes), 0)::bigint AS size_bytes, COALESCE(sum(j.dura
 FROM (
   SELECT jobs.size_bytes, results.duration_ms FROM jobs JOIN results ON results.job_id = jobs.id
   WHERE jobs.tenant = @tenant AND jobs.state = 'JOB_COMPLETE' ORDER BY jobs.id DESC LIMIT 20) AS j;
+
+-- name: Traceparent :one
+SELECT traceparent FROM jobs WHERE tenant = @tenant AND id = @id;

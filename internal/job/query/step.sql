@@ -1,6 +1,6 @@
 -- name: CreateJob :exec
-INSERT INTO jobs (id, tenant, channel, filename, state, credit_model_config, aggregate_config, parse_config, sha256)
-VALUES (@id, @tenant, @channel, @filename, @state, @credit_model_config, @aggregate_config, @parse_config, @sha256);
+INSERT INTO jobs (id, tenant, channel, filename, state, credit_model_config, aggregate_config, parse_config, sha256, traceparent)
+VALUES (@id, @tenant, @channel, @filename, @state, @credit_model_config, @aggregate_config, @parse_config, @sha256, @traceparent);
 
 -- name: ConfigureJob :execrows
 UPDATE jobs SET filename = @filename, credit_model_config = @credit_model_config, aggregate_config = @aggregate_config, parse_config = @parse_config, sha256 = @sha256
