@@ -61,7 +61,7 @@ func TestRetentionIsBounded(t *testing.T) {
 		return nil
 	}))
 	w.exec(`UPDATE jobs SET state = 'ABORTED', error_code = 'aborted', error_message = 'Test.', completed_at = now() - interval '1 day'`)
-	w.exec(`INSERT INTO river_job (kind, args, max_attempts) VALUES ('sweep', '{}', 1)`) // one round; the next is an hour away
+	w.exec(`INSERT INTO river_job (kind, args, max_attempts, queue) VALUES ('sweep', '{}', 1, 'sweep')`) // one round; the next is an hour away
 	registry := prometheus.NewRegistry()
 	w.start(func(c *worker.Config) { c.Retention, c.Registerer, c.SweepEvery = time.Hour, registry, time.Hour })
 	w.eventually("the first round's end", func() bool { return counted(t, registry, "sluice_jobs_retention_behind") == 1 })

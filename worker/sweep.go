@@ -17,6 +17,10 @@ const sweepAtOnce = 1000
 
 const sweepTimeout = 10 * time.Minute
 
+// sweepQueue is the queue of housekeeping: a backlog of files does not put it off,
+// nor does a pause of theirs.
+const sweepQueue = "sweep"
+
 // sweepArgs announce a round of housekeeping: River's args of kind "sweep".
 type sweepArgs struct{}
 
@@ -26,7 +30,7 @@ func (sweepArgs) Kind() string { return "sweep" }
 // sweepOnce makes one attempt enough: the next round comes by itself. A round
 // that waits or runs stands for another.
 func sweepOnce(every time.Duration) *river.InsertOpts {
-	return &river.InsertOpts{MaxAttempts: 1, Priority: 4, UniqueOpts: river.UniqueOpts{ByPeriod: every}}
+	return &river.InsertOpts{MaxAttempts: 1, Queue: sweepQueue, UniqueOpts: river.UniqueOpts{ByPeriod: every}}
 }
 
 // sweep is the River kind that ends expired uploads, jobs that were kept long

@@ -149,7 +149,7 @@ func (w *Worker) riverConfig() *river.Config {
 		Workers: w.kinds.workers,
 		Queues: map[string]river.QueueConfig{
 			river.QueueDefault: {MaxWorkers: w.cfg.Concurrency}, composeQueue: {MaxWorkers: 1},
-			job.DeliverQueue: {MaxWorkers: deliverAtOnce}, drop.Queue: {MaxWorkers: 1},
+			job.DeliverQueue: {MaxWorkers: deliverAtOnce}, drop.Queue: {MaxWorkers: 1}, sweepQueue: {MaxWorkers: 1},
 		},
 		JobTimeout:           ingestTimeout,
 		RescueStuckJobsAfter: rescueAfter,

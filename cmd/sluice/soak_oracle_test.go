@@ -154,7 +154,7 @@ func (w *soakWorld) sweep() {
 	w.Helper()
 	w.exec(`UPDATE uploads SET sweep_at = clock_timestamp() WHERE sweep_at IS NOT NULL`)
 	w.exec(`UPDATE strays SET sweep_at = clock_timestamp()`)
-	w.round("sweep", river.QueueDefault)
+	w.round("sweep", "sweep")
 }
 
 // round returns when the worker has done a round of a chore.

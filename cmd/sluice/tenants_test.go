@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -102,5 +103,26 @@ func TestCapSurvivesKills(t *testing.T) {
 	}
 	if got, want := f.tell("tenants", "list"), `"max_running":1`; !strings.Contains(got, want) || !strings.Contains(got, `"held":0`) {
 		t.Errorf("tenants list says %s", got)
+	}
+}
+
+func TestQueueCommand(t *testing.T) {
+	t.Parallel()
+	env := stackEnv(t)
+	for _, step := range []struct{ args, want string }{
+		{"queue status", `^$`},
+		{"queue pause", `^{"queue":"default","paused_at":"20[^"]+Z","waiting":0,"later":0,"running":0}$`},
+		{"queue status", `^{"queue":"default","paused_at":"20[^"]+Z","waiting":0,"later":0,"running":0}$`},
+		{"queue resume default", `^{"queue":"default","waiting":0,"later":0,"running":0}$`},
+	} {
+		out, err := command(t, env, strings.Fields(step.args)...).Output()
+		if got := strings.TrimSpace(string(out)); err != nil || !regexp.MustCompile(step.want).MatchString(got) {
+			t.Errorf("sluice %s: %v\n%s\nwant\n%s", step.args, err, got, step.want)
+		}
+	}
+	cmd := command(t, env, "queue", "pause", "files")
+	out, _ := cmd.CombinedOutput() // the exit code says that it failed
+	if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(string(out), `"files"`) {
+		t.Errorf("pausing an unknown queue ends with %d:\n%s", code, out)
 	}
 }

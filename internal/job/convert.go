@@ -33,6 +33,9 @@ func jobOf(r db.ListJobsRow) Job {
 	if r.Job.ErrorCode != nil {
 		j.Error = &Error{Code: *r.Job.ErrorCode, Message: deref(r.Job.ErrorMessage)}
 	}
+	if r.Paused && j.State == UploadComplete && j.WaitReason == "" {
+		j.WaitReason = pausedReason
+	}
 	j.BytesReceived, j.BytesTotal = received(r)
 	return j
 }

@@ -21,8 +21,8 @@ const gaugeTimeout = 5 * time.Second
 type metrics struct {
 	steps *prometheus.CounterVec
 
-	store                                                                  *Store
-	up, unfinished, held, age, overdue, tenants, busiestTenant, deliveries *prometheus.Desc
+	store                                                                          *Store
+	up, unfinished, held, paused, age, overdue, tenants, busiestTenant, deliveries *prometheus.Desc
 }
 
 func newMetrics(s *Store) *metrics {
@@ -37,6 +37,7 @@ func newMetrics(s *Store) *metrics {
 		up:            gauge("queue_up", "1 while the database answers what the other gauges of the queue ask, else 0, and they are missing."),
 		unfinished:    gauge("jobs_unfinished", "Jobs that have not ended, by state; OPEN counts uploads, partial ones too.", "state"),
 		held:          gauge("jobs_held", "Queued jobs that wait for others of their tenant, which has as many under way as it may."),
+		paused:        gauge("queues_paused", "Queues of which workers take nothing, for an operator has paused them."),
 		age:           gauge("queue_age_seconds", "How long ago the job was due that waits longest for a worker."),
 		overdue:       gauge("lease_overdue_seconds", "How long ago the lease ran out of the job that waits longest to be recovered."),
 		tenants:       gauge("tenants_unfinished", "Tenants with jobs that wait or run."),
@@ -63,7 +64,7 @@ func (m *metrics) register(r prometheus.Registerer) error {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.up, m.unfinished, m.held, m.age, m.overdue, m.tenants, m.busiestTenant, m.deliveries} {
+	for _, d := range []*prometheus.Desc{m.up, m.unfinished, m.held, m.paused, m.age, m.overdue, m.tenants, m.busiestTenant, m.deliveries} {
 		ch <- d
 	}
 }
@@ -87,6 +88,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(m.unfinished, float64(now.Queued), string(UploadComplete))
 	gauge(m.unfinished, float64(now.Running), string(InProgress))
 	gauge(m.held, float64(now.Held))
+	gauge(m.paused, float64(now.Paused))
 	gauge(m.age, max(0, now.QueueAge)) // below 0 where all that waits is due later
 	gauge(m.overdue, max(0, now.LeaseOverdue))
 	gauge(m.tenants, float64(now.Tenants))

@@ -16,6 +16,7 @@ WITH unfinished AS MATERIALIZED (
 SELECT
   (SELECT count(*) FROM uploads WHERE uploads.state = 'open') AS open,
   (SELECT count(*) FROM deliveries WHERE deliveries.state = 'pending') AS deliveries,
+  (SELECT count(*) FROM river_queue WHERE paused_at IS NOT NULL) AS paused,
   count(*) FILTER (WHERE state = 'UPLOAD_COMPLETE') AS queued,
   count(*) FILTER (WHERE held) AS held,
   count(*) FILTER (WHERE state = 'IN_PROGRESS') AS running,
@@ -29,6 +30,7 @@ FROM unfinished
 type GaugesRow struct {
 	Open         int64
 	Deliveries   int64
+	Paused       int64
 	Queued       int64
 	Held         int64
 	Running      int64
@@ -46,6 +48,7 @@ func (q *Queries) Gauges(ctx context.Context) (GaugesRow, error) {
 	err := row.Scan(
 		&i.Open,
 		&i.Deliveries,
+		&i.Paused,
 		&i.Queued,
 		&i.Held,
 		&i.Running,

@@ -15,7 +15,8 @@ SELECT jobs.id, jobs.tenant, jobs.channel, jobs.filename, jobs.state, jobs.stage
   COALESCE((
     SELECT earlier.id FROM jobs AS earlier
     WHERE earlier.tenant = jobs.tenant AND earlier.size_bytes = jobs.size_bytes AND earlier.crc64 = jobs.crc64 AND earlier.id < jobs.id
-    ORDER BY earlier.id LIMIT 1), '')::text AS duplicate_of
+    ORDER BY earlier.id LIMIT 1), '')::text AS duplicate_of,
+  EXISTS (SELECT FROM river_queue WHERE name = 'default' AND paused_at IS NOT NULL) AS paused
 FROM jobs LEFT JOIN uploads ON uploads.id = jobs.id
 WHERE jobs.tenant = $1 AND jobs.id = $2
 `
@@ -30,6 +31,7 @@ type GetJobRow struct {
 	OffsetBytes *int64
 	TotalBytes  *int64
 	DuplicateOf string
+	Paused      bool
 }
 
 func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, error) {
@@ -77,6 +79,7 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 		&i.OffsetBytes,
 		&i.TotalBytes,
 		&i.DuplicateOf,
+		&i.Paused,
 	)
 	return i, err
 }
@@ -86,7 +89,8 @@ SELECT jobs.id, jobs.tenant, jobs.channel, jobs.filename, jobs.state, jobs.stage
   COALESCE((
     SELECT earlier.id FROM jobs AS earlier
     WHERE earlier.tenant = jobs.tenant AND earlier.size_bytes = jobs.size_bytes AND earlier.crc64 = jobs.crc64 AND earlier.id < jobs.id
-    ORDER BY earlier.id LIMIT 1), '')::text AS duplicate_of
+    ORDER BY earlier.id LIMIT 1), '')::text AS duplicate_of,
+  EXISTS (SELECT FROM river_queue WHERE name = 'default' AND paused_at IS NOT NULL) AS paused
 FROM jobs LEFT JOIN uploads ON uploads.id = jobs.id
 WHERE jobs.tenant = $1 AND jobs.id < $2
   AND ($3::text = '' OR jobs.state = $3)
@@ -109,6 +113,7 @@ type ListJobsRow struct {
 	OffsetBytes *int64
 	TotalBytes  *int64
 	DuplicateOf string
+	Paused      bool
 }
 
 // The query is in lower case. ICU folds every script; lower() alone would follow the database's locale.
@@ -170,6 +175,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.OffsetBytes,
 			&i.TotalBytes,
 			&i.DuplicateOf,
+			&i.Paused,
 		); err != nil {
 			return nil, err
 		}

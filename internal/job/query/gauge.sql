@@ -7,6 +7,7 @@ WITH unfinished AS MATERIALIZED (
 SELECT
   (SELECT count(*) FROM uploads WHERE uploads.state = 'open') AS open,
   (SELECT count(*) FROM deliveries WHERE deliveries.state = 'pending') AS deliveries,
+  (SELECT count(*) FROM river_queue WHERE paused_at IS NOT NULL) AS paused,
   count(*) FILTER (WHERE state = 'UPLOAD_COMPLETE') AS queued,
   count(*) FILTER (WHERE held) AS held,
   count(*) FILTER (WHERE state = 'IN_PROGRESS') AS running,

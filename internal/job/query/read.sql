@@ -3,7 +3,8 @@ SELECT sqlc.embed(jobs), uploads.offset_bytes, uploads.size_bytes AS total_bytes
   COALESCE((
     SELECT earlier.id FROM jobs AS earlier
     WHERE earlier.tenant = jobs.tenant AND earlier.size_bytes = jobs.size_bytes AND earlier.crc64 = jobs.crc64 AND earlier.id < jobs.id
-    ORDER BY earlier.id LIMIT 1), '')::text AS duplicate_of
+    ORDER BY earlier.id LIMIT 1), '')::text AS duplicate_of,
+  EXISTS (SELECT FROM river_queue WHERE name = 'default' AND paused_at IS NOT NULL) AS paused
 FROM jobs LEFT JOIN uploads ON uploads.id = jobs.id
 WHERE jobs.tenant = @tenant AND jobs.id = @id;
 
@@ -13,7 +14,8 @@ SELECT sqlc.embed(jobs), uploads.offset_bytes, uploads.size_bytes AS total_bytes
   COALESCE((
     SELECT earlier.id FROM jobs AS earlier
     WHERE earlier.tenant = jobs.tenant AND earlier.size_bytes = jobs.size_bytes AND earlier.crc64 = jobs.crc64 AND earlier.id < jobs.id
-    ORDER BY earlier.id LIMIT 1), '')::text AS duplicate_of
+    ORDER BY earlier.id LIMIT 1), '')::text AS duplicate_of,
+  EXISTS (SELECT FROM river_queue WHERE name = 'default' AND paused_at IS NOT NULL) AS paused
 FROM jobs LEFT JOIN uploads ON uploads.id = jobs.id
 WHERE jobs.tenant = @tenant AND jobs.id < @before
   AND (@state::text = '' OR jobs.state = @state)
