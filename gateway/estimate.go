@@ -18,27 +18,29 @@ func (g *Gateway) accepted(ctx context.Context, d job.Draft, size int64) accepte
 	base := g.jobURL(d.ID)
 	return acceptedJSON{
 		JobID: d.ID, StatusURL: base + "/status/", OffersURL: base + "/offers/", EventsURL: base + "/events/",
-		Estimated: g.estimate(ctx, d.Tenant, size), Message: "The file is stored and waits for a worker.",
+		Estimated: lasting(size, g.rate(ctx, d.Tenant)), Message: "The file is stored and waits for a worker.",
 	}
 }
 
 func (g *Gateway) jobURL(id string) string { return g.cfg.PublicURL + "/api/jobs/" + id }
 
-// estimate says in words how long a job of that size will last, by those that
-// ended lately. It fails nothing: without a rate it takes the usual one.
-func (g *Gateway) estimate(ctx context.Context, tenant string, size int64) string {
+// rate is how fast the tenant's jobs were worked at lately, in bytes per second.
+// It fails nothing: where it cannot be read it is the usual one.
+func (g *Gateway) rate(ctx context.Context, tenant string) float64 {
 	rate, err := g.cfg.Jobs.Throughput(ctx, tenant)
 	if err != nil {
 		g.log.WarnContext(ctx, "throughput not read", "err", err)
 	}
 	if rate <= 0 {
-		rate = usualRate
+		return usualRate
 	}
-	return inWords(time.Duration(float64(size) / rate * float64(time.Second)))
+	return rate
 }
 
-// inWords rounds up, to seconds below two minutes, then to minutes.
-func inWords(d time.Duration) string {
+// lasting says in words how long a job of that size will last. It rounds up, to
+// seconds below two minutes, then to minutes.
+func lasting(size int64, rate float64) string {
+	d := time.Duration(float64(size) / rate * float64(time.Second))
 	n, unit := math.Ceil(d.Seconds()), "second"
 	if n >= 120 {
 		n, unit = math.Ceil(d.Minutes()), "minute"

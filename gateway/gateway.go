@@ -79,8 +79,8 @@ type Config struct {
 	// MaxUploadBytes is the largest upload taken; 0 means no limit.
 	MaxUploadBytes int64
 	// MaxJSONBytes is the largest body of process-transactions, 256 MiB by
-	// default.
-	MaxJSONBytes int64
+	// default, and MaxBatchBytes that of a chunk or batch, 64 MiB by default.
+	MaxJSONBytes, MaxBatchBytes int64
 	// DoorRequests is how many requests of one tenant may be under way at a time
 	// at the doors beside tus; 64 by default.
 	DoorRequests int
@@ -163,12 +163,13 @@ func (c *Config) check() error {
 		return errors.New("gateway: Pinger is required")
 	case c.MaxUploadBytes < 0:
 		return errors.New("gateway: MaxUploadBytes is negative")
-	case c.MaxJSONBytes < 0, c.DoorRequests < 0, c.BodyStall < 0:
-		return errors.New("gateway: MaxJSONBytes, DoorRequests and BodyStall must not be negative")
+	case c.MaxJSONBytes < 0, c.MaxBatchBytes < 0, c.DoorRequests < 0, c.BodyStall < 0:
+		return errors.New("gateway: MaxJSONBytes, MaxBatchBytes, DoorRequests and BodyStall must not be negative")
 	case c.AdminKey != "" && c.AdminKey == c.APIKey:
 		return errors.New("gateway: AdminKey is the APIKey")
 	}
 	c.MaxJSONBytes = cmp.Or(c.MaxJSONBytes, 256<<20)
+	c.MaxBatchBytes = cmp.Or(c.MaxBatchBytes, 64<<20)
 	c.DoorRequests = cmp.Or(c.DoorRequests, 64)
 	c.BodyStall = cmp.Or(c.BodyStall, time.Minute)
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")

@@ -189,6 +189,7 @@ type body struct {
 	r     io.Reader
 	conn  *http.ResponseController
 	stall time.Duration
+	size  int64 // bytes that came
 	err   error // nil before the end; io.EOF for a whole body
 }
 
@@ -204,6 +205,7 @@ func newBody(c echo.Context, most int64, stall time.Duration) *body {
 func (b *body) Read(p []byte) (int, error) {
 	_ = b.conn.SetReadDeadline(time.Now().Add(b.stall)) // where there are no deadlines there is no connection to hold
 	n, err := b.r.Read(p)
+	b.size += int64(n)
 	if err != nil {
 		b.err = err
 		_ = b.conn.SetReadDeadline(time.Time{})

@@ -27,6 +27,8 @@ func (g *Gateway) mountDoors(e *echo.Echo) {
 	e.POST(transactionsPath+"/upload-file", g.door(g.take("upload-file", uploadFile), g.cfg.MaxUploadBytes))
 	e.POST(transactionsPath+"/stream-upload", g.door(g.take("stream-upload", streamUpload), g.cfg.MaxUploadBytes))
 	e.POST(transactionsPath+"/process-transactions", g.door(g.take("process-transactions", processTransactions), g.cfg.MaxJSONBytes))
+	g.mountChunked(e)
+	g.mountBulk(e)
 }
 
 // taking is one request that brings a whole file. Its reader calls store once

@@ -92,6 +92,11 @@ func TestTokenSendsAndFollows(t *testing.T) {
 		{"POST", "/api/financial-transactions/upload-file/"},
 		{"POST", "/api/financial-transactions/stream-upload/"},
 		{"POST", "/api/financial-transactions/process-transactions/"},
+		{"POST", "/api/financial-transactions/upload-chunked/"},
+		{"GET", "/api/financial-transactions/upload-chunked/s/"},
+		{"POST", "/api/financial-transactions/jobs/"},
+		{"PUT", "/api/financial-transactions/jobs/" + id + "/upload/"},
+		{"PATCH", "/api/financial-transactions/jobs/" + id + "/complete/"},
 		{"GET", "/metrics"},
 		{"GET", "/unknown"},
 	} {

@@ -11,6 +11,9 @@ import (
 // Header is the header of the rows. index is a transaction's place among those that were sent together, from 0.
 const Header = "index,account_id,date,amount,is_revenue\n"
 
+// NumberedHeader is the header of rows that begin with the number of the batch that they came in. name is that column's.
+func NumberedHeader(name string) string { return name + "," + Header }
+
 // ErrTooMany is returned by Rows where more transactions come than it may take.
 var ErrTooMany = errors.New("too many transactions")
 
@@ -22,6 +25,7 @@ type Rows struct {
 	most  int64
 	count int64
 	row   row
+	begin []byte // of each row
 	left  []byte // of the last row
 	err   error
 }
@@ -61,6 +65,52 @@ func (s *scanner) ended() error {
 	return err
 }
 
+// Numbered has each row begin with a number, that of the batch.
+func (r *Rows) Numbered(n int) *Rows {
+	r.begin = append(strconv.AppendInt(nil, int64(n), 10), ',')
+	return r
+}
+
+// Held is rows in memory, whose batch's number is not known yet.
+type Held struct {
+	rows []byte
+	ends []int // of each
+}
+
+// ErrTooLarge is returned by Hold.
+var ErrTooLarge = errors.New("rows too large to hold")
+
+// Hold reads all rows into memory, up to most bytes of them; else it returns ErrTooLarge.
+func (r *Rows) Hold(most int) (*Held, error) {
+	var h Held
+	for {
+		err := r.next()
+		if errors.Is(err, io.EOF) {
+			return &h, nil
+		}
+		if err == nil && len(h.rows)+len(r.left) > most {
+			err = ErrTooLarge
+		}
+		if err != nil {
+			return nil, err
+		}
+		h.rows = append(h.rows, r.left...)
+		h.ends = append(h.ends, len(h.rows))
+	}
+}
+
+// Numbered returns the rows, each beginning with a number.
+func (h *Held) Numbered(n int) io.Reader {
+	begin := append(strconv.AppendInt(nil, int64(n), 10), ',')
+	rows := make([]byte, 0, len(h.rows)+len(h.ends)*len(begin))
+	from := 0
+	for _, end := range h.ends {
+		rows = append(append(rows, begin...), h.rows[from:end]...)
+		from = end
+	}
+	return bytes.NewReader(rows)
+}
+
 // Count returns how many transactions were read.
 func (r *Rows) Count() int64 { return r.count }
 
@@ -96,7 +146,7 @@ func (r *Rows) next() error {
 	if err := r.row.read(r.s); err != nil {
 		return err
 	}
-	r.left = r.row.csv(r.count)
+	r.left = r.row.csv(r.begin, r.count)
 	r.count++
 	return nil
 }
@@ -248,10 +298,10 @@ func (s *scanner) skipLine() error {
 	}
 }
 
-// csv returns the row, valid until the next one is read. An account id that is neither text nor number is left empty,
+// csv returns the row behind what it begins with, valid until the next one is read. An account id that is neither text nor number is left empty,
 // for any text would be an account.
-func (r *row) csv(index int64) []byte {
-	out := strconv.AppendInt(r.out[:0], index, 10)
+func (r *row) csv(begin []byte, index int64) []byte {
+	out := strconv.AppendInt(append(r.out[:0], begin...), index, 10)
 	if !r.whole {
 		line, _, _ := bytes.Cut(r.head, []byte("\n"))
 		r.out = append(appendCell(append(out, ','), line), '\n')

@@ -96,6 +96,29 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// Rows of a batch begin with its number, be that known only when they have been read.
+func TestNumbered(t *testing.T) {
+	t.Parallel()
+	const in, want = `[{"account_id":"a\nb"},5,{"amount":1}]`, "7,0,\"a\nb\",,,\n7,1,5\n7,2,,,1,\n"
+	got, err := io.ReadAll(transaction.NewArray(strings.NewReader(in), 0).Numbered(7))
+	if err != nil || !strings.HasPrefix(string(got), "7,0,\"a\nb\",,,\n7,1,") || !strings.HasSuffix(string(got), "\n7,2,,,1,\n") {
+		t.Errorf("got %q, %v, want about %q", got, err, want)
+	}
+	held, err := transaction.NewArray(strings.NewReader(in), 3).Hold(len(got) - 3*len("7,"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if later, err := io.ReadAll(held.Numbered(7)); string(later) != string(got) || err != nil {
+		t.Errorf("held: %q, %v, want %q", later, err, got)
+	}
+	if _, err := transaction.NewArray(strings.NewReader(in), 0).Hold(len(got) - 3*len("7,") - 1); !errors.Is(err, transaction.ErrTooLarge) {
+		t.Errorf("a byte more than may be held: %v", err)
+	}
+	if _, err := transaction.NewArray(strings.NewReader(in), 2).Hold(1000); !errors.Is(err, transaction.ErrTooMany) {
+		t.Errorf("three of two: %v", err)
+	}
+}
+
 func TestBody(t *testing.T) {
 	t.Parallel()
 	b := transaction.NewBody(strings.NewReader(` {"a": {"x":[1, "}"]} ,"data":[{"amount":1},{}],"skip":[[]],"n":3 } `))

@@ -20,6 +20,7 @@ import (
 const (
 	concatPartial = "partial" // bytes without a job
 	concatFinal   = "final"   // a list of partial uploads, with a job
+	concatBatches = "batches" // one that grows, and is not tus's: see Batched
 )
 
 // maxPartials bounds the list of a final upload.

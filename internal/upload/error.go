@@ -27,9 +27,12 @@ var errFenced error = handler.ErrFileLocked
 // answer turns an error into what the client is told, and logs what it is not told.
 func (s *Store) answer(ctx context.Context, doing, id string, err error) error {
 	var told handler.Error
+	var others *othersError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &others):
+		return others.error
 	case errors.As(err, &told):
 		return told
 	case errors.Is(err, job.ErrStep), errors.Is(err, job.ErrNotFound): // cancelled or deleted while bytes were arriving

@@ -106,7 +106,8 @@ func (h *heard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Finish completes the upload and enqueues its job, in one transaction with also, which may be nil. d is what has been
+// Finish completes the upload and enqueues its job, in one transaction with also, which may be nil and
+// whose error is passed on. d is what has been
 // learned of the job since Begin; nil: nothing. The client may have gone: its bytes are all there.
 func (in *Intake) Finish(ctx context.Context, d *job.Draft, also func(pgx.Tx) error) error {
 	in.stop()
@@ -124,10 +125,7 @@ func (in *Intake) Finish(ctx context.Context, d *job.Draft, also func(pgx.Tx) er
 			return err
 		}
 		in.u.row = row
-		if also == nil {
-			return nil
-		}
-		return also(tx)
+		return alongside(tx, also)
 	})
 	if errors.Is(err, handler.ErrInvalidUploadLength) { // not open any more
 		return ErrGone
@@ -135,18 +133,33 @@ func (in *Intake) Finish(ctx context.Context, d *job.Draft, also func(pgx.Tx) er
 	return s.answer(ctx, "finish", in.ID(), err)
 }
 
+// alongside does somebody else's step of a transaction, whose error answer passes on.
+func alongside(tx pgx.Tx, step func(pgx.Tx) error) error {
+	if step == nil {
+		return nil
+	}
+	if err := step(tx); err != nil {
+		return &othersError{err}
+	}
+	return nil
+}
+
+// othersError is an error of a step that is not the upload's.
+type othersError struct{ error }
+
 // Abort ends the upload, and its job for the reason that detail gives, a sentence for its user. No object of it is left.
-// It does nothing to one that is finished.
+// It does nothing to one that is finished, nor to a batch that was accepted, be it that nobody was told.
 func (in *Intake) Abort(ctx context.Context, detail string) {
 	in.stop()
 	s := in.u.store
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout) // the client may have gone
 	defer cancel()
 	_, err := s.ledger.terminate(ctx, in.u.row, detail)
-	if err != nil && !errors.Is(err, ErrGone) {
-		if !errors.Is(err, ErrComplete) {
-			s.log.WarnContext(ctx, "upload left to its expiry", "upload_id", in.ID(), "err", err)
-		}
+	switch {
+	case errors.Is(err, ErrComplete), errors.Is(err, ErrGone) && in.u.row.Concat == concatPartial:
+		return
+	case err != nil && !errors.Is(err, ErrGone):
+		s.log.WarnContext(ctx, "upload left to its expiry", "upload_id", in.ID(), "err", err)
 		return
 	}
 	if err := s.discardAll(ctx, in.u.row); err != nil {

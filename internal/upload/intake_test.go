@@ -76,9 +76,7 @@ func TestIntakeThatBreaks(t *testing.T) {
 	in = w.begin()
 	w.must(in.Write(t.Context(), strings.NewReader(strings.Repeat("x", 300*kib))))
 	refused := errors.New("refused")
-	if err := in.Finish(t.Context(), nil, func(pgx.Tx) error { return refused }); err == nil {
-		t.Fatal("finished although its transaction failed")
-	}
+	w.wantError(in.Finish(t.Context(), nil, func(pgx.Tx) error { return refused }), refused)
 	in.Abort(t.Context(), "It was refused.")
 	w.wantAborted(in.ID())
 

@@ -92,7 +92,7 @@ func (l *ledger) get(ctx context.Context, tenant, id string) (db.Upload, error) 
 // getOfTus is get for tus, to which the uploads of other doors do not exist.
 func (l *ledger) getOfTus(ctx context.Context, tenant, id string) (db.Upload, error) {
 	row, err := l.get(ctx, tenant, id)
-	if err == nil && row.Once {
+	if err == nil && (row.Once || row.Concat == concatBatches) {
 		return db.Upload{}, handler.ErrNotFound
 	}
 	return row, err

@@ -596,7 +596,7 @@ export interface paths {
         put?: never;
         /**
          * Work on a job once more
-         * @description A job that is FAILED or ABORTED with all its bytes stored becomes UPLOAD_COMPLETE. In another state it is a 409.
+         * @description A job that is FAILED or ABORTED with all its bytes stored becomes UPLOAD_COMPLETE. In another state it is a 409, as it is for an import (`sluice import`) whose file was not kept.
          */
         post: {
             parameters: {
@@ -1353,6 +1353,512 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/financial-transactions/upload-file/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload one file as a form
+         * @description Without an Idempotency-Key a repeat is a second job. What breaks off is no file, and its job ABORTED.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description A repeat with the same key and content gets the first answer again, for 24 hours; other content is a 422. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "multipart/form-data": {
+                        /**
+                         * Format: binary
+                         * @description CSV, NDJSON or an array of transactions, plain or compressed by gzip or zstd.
+                         */
+                        file: string;
+                        /** @description A JSON text. */
+                        credit_model_config?: string;
+                        /** @description A JSON text. */
+                        aggregate_config?: string;
+                        /** @description A JSON text. */
+                        parse_config?: string;
+                        /** @description The hex digest that the file must have. */
+                        sha256?: string;
+                    };
+                };
+            };
+            responses: {
+                /** @description The file is stored and its job enqueued. */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Accepted"];
+                    };
+                };
+                default: components["responses"]["Problem"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/financial-transactions/stream-upload/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload one file as the body, of unknown length
+         * @description Without an Idempotency-Key a repeat is a second job. What breaks off is no file, and its job ABORTED.
+         */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description A name for the file. */
+                    filename?: string;
+                    /** @description The hex digest that the body must have. */
+                    sha256?: string;
+                    /** @description A JSON text. */
+                    credit_model_config?: string;
+                    /** @description A JSON text. */
+                    aggregate_config?: string;
+                    /** @description A JSON text. */
+                    parse_config?: string;
+                };
+                header?: {
+                    /** @description A repeat with the same key and content gets the first answer again, for 24 hours; other content is a 422. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                    /** @description What the body is compressed by. */
+                    "Content-Encoding"?: "gzip" | "zstd" | "identity";
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/octet-stream": unknown;
+                    "text/csv": unknown;
+                    "application/x-ndjson": unknown;
+                };
+            };
+            responses: {
+                /** @description The file is stored and its job enqueued. */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Accepted"];
+                    };
+                };
+                default: components["responses"]["Problem"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/financial-transactions/process-transactions/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send transactions as JSON, all in one request
+         * @description Without an Idempotency-Key a repeat is a second job. Numbers are taken as they are written.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description A repeat with the same key and content gets the first answer again, for 24 hours; other content is a 422. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Transactions"];
+                        credit_model_config?: Record<string, never> | null;
+                        aggregate_config?: Record<string, never> | null;
+                        parse_config?: Record<string, never> | null;
+                    };
+                };
+            };
+            responses: {
+                /** @description The transactions are stored and their job enqueued. */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Accepted"];
+                    };
+                };
+                default: components["responses"]["Problem"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/financial-transactions/upload-chunked/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send transactions as JSON, in chunks
+         * @description In any order, in parallel, and again: a chunk that comes twice with the same transactions is taken once, one with others
+         *     is a 409, as is another total_chunks or another setting. The last to come is answered with 200 and the job, as is every
+         *     repeat from then on. A session ends a week after its last chunk (410). Its name is the client's, and good for one file.
+         *     Where chunk_number stands behind chunk_data, the rows of a chunk may be of 2 MiB.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description A repeat with the same key and content gets the first answer again, for 24 hours; other content is a 422. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        /** @description At most 10000. */
+                        chunk_data: components["schemas"]["Transactions"];
+                        chunk_number: number;
+                        total_chunks: number;
+                        /** @description Without it a new session begins, whose name is answered. */
+                        session_id?: string | null;
+                        /** @description With any chunk. */
+                        credit_model_config?: Record<string, never> | null;
+                        aggregate_config?: Record<string, never> | null;
+                        parse_config?: Record<string, never> | null;
+                    };
+                };
+            };
+            responses: {
+                /** @description All chunks are stored and their job enqueued. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            session_id: string;
+                            job_id: string;
+                            status_url: string;
+                            offers_url: string;
+                            events_url: string;
+                            estimated_duration: string;
+                            total_transactions: number;
+                            message: string;
+                        };
+                    };
+                };
+                /** @description The chunk is stored, and more are to come. */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            session_id: string;
+                            chunk_received: number;
+                            total_chunks: number;
+                            /** @description In percent. */
+                            progress: number;
+                            /** @description The smallest that is missing. */
+                            next_chunk: number;
+                            message: string;
+                        };
+                    };
+                };
+                default: components["responses"]["Problem"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/financial-transactions/upload-chunked/{session_id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Of the session. */
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        /** Which chunks of a session have come */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Of the session. */
+                    session_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description So that its client can go on. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            session_id: string;
+                            total_chunks: number;
+                            received: number[];
+                            missing: number[];
+                            /** @description In percent. */
+                            progress: number;
+                            /** @description null until all have come. */
+                            job_id: string | null;
+                        };
+                    };
+                };
+                default: components["responses"]["Problem"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/financial-transactions/jobs/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Open a job whose file comes in batches
+         * @description Without an Idempotency-Key a repeat is a second job.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description A repeat with the same key and content gets the first answer again, for 24 hours; other content is a 422. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        object: "FinancialTransaction";
+                        /** @constant */
+                        operation: "pipeline";
+                        /**
+                         * @description Of all its batches.
+                         * @enum {unknown}
+                         */
+                        content_type: "csv" | "json";
+                        credit_model_config?: Record<string, never> | null;
+                        aggregate_config?: Record<string, never> | null;
+                        parse_config?: Record<string, never> | null;
+                    };
+                };
+            };
+            responses: {
+                /** @description The job. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            job_id: string;
+                            object: string;
+                            operation: string;
+                            state: components["schemas"]["State"];
+                            upload_url: string;
+                            status_url: string;
+                        };
+                    };
+                };
+                default: components["responses"]["Problem"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/financial-transactions/jobs/{id}/upload/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Of the job and its upload. */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Send a batch
+         * @description Batches come in any order and in parallel, and make the file in the order of their numbers, which may leave some out. With
+         *     batch_number, or an Idempotency-Key, a repeat counts once; with other content the number is a 409. Without a number the
+         *     batch gets the next, and without both a repeat is another batch. Each batch of CSV begins with the same header.
+         */
+        put: {
+            parameters: {
+                query?: {
+                    /** @description Of the batch. */
+                    batch_number?: number;
+                };
+                header?: {
+                    /** @description A repeat with the same key and content gets the first answer again, for 24 hours; other content is a 422. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path: {
+                    /** @description Of the job and its upload. */
+                    id: components["parameters"]["Id"];
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "text/csv": unknown;
+                    "application/json": unknown;
+                    "application/x-ndjson": unknown;
+                    "application/octet-stream": unknown;
+                };
+            };
+            responses: {
+                /** @description The batch is stored. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            job_id: string;
+                            bytes_uploaded: number;
+                            /** @description Of this batch, as counted by its quotes; what a row is the job decides. */
+                            records_count: number;
+                            total_records: number;
+                            batch_number: number;
+                            state: components["schemas"]["State"];
+                        };
+                    };
+                };
+                default: components["responses"]["Problem"];
+            };
+        };
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/financial-transactions/jobs/{id}/complete/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Of the job and its upload. */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Say that all batches have come
+         * @description To say so again changes nothing.
+         */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description A repeat with the same key and content gets the first answer again, for 24 hours; other content is a 422. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path: {
+                    /** @description Of the job and its upload. */
+                    id: components["parameters"]["Id"];
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The job is enqueued. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            job_id: string;
+                            state: components["schemas"]["State"];
+                            total_records: number;
+                            total_bytes: number;
+                            estimated_duration: string;
+                        };
+                    };
+                };
+                default: components["responses"]["Problem"];
+            };
+        };
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -1424,6 +1930,47 @@ export interface paths {
                                 [key: string]: "ok";
                             };
                         };
+                    };
+                };
+                default: components["responses"]["Problem"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/queue/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * River's queue, to be looked at
+         * @description A page for operators, and its own files and API below it. It takes the admin key, which is no tenant's, and 404 where
+         *     the server has none. What would change the queue is answered with 405 and where to do it instead.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The page. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/html": string;
                     };
                 };
                 default: components["responses"]["Problem"];
@@ -1519,6 +2066,26 @@ export interface components {
         };
         /** @description Asks for the next page; null on the last. */
         NextCursor: string | null;
+        Accepted: {
+            job_id: string;
+            status_url: string;
+            offers_url: string;
+            events_url: string;
+            /** @description Words, such as about 2 seconds. */
+            estimated_duration: string;
+            message: string;
+        };
+        Transaction: {
+            account_id: string | number;
+            /** @description YYYY-MM-DD, alone or followed by a time. */
+            date: string;
+            /** @description Decimal digits, without an exponent. */
+            amount: number | string;
+            /** @description Without it, whether the amount is above zero. */
+            is_revenue?: boolean | null;
+        };
+        /** @description Each that is no transaction is a reject of the job, with its index and the reason. */
+        Transactions: (components["schemas"]["Transaction"] | unknown)[];
         Problem: {
             /** @description about:blank, or urn:problem-type:sluice: and a word to branch on. */
             type: string;
@@ -1532,6 +2099,8 @@ export interface components {
                 field: string;
                 detail: string;
             }[];
+            /** @description Under /api/financial-transactions/, the detail again. */
+            error?: string;
         };
         Watch: {
             id: string;
@@ -1720,6 +2289,8 @@ export interface components {
         Limit: number;
         /** @description next_cursor of the page before. */
         Cursor: string;
+        /** @description A repeat with the same key and content gets the first answer again, for 24 hours; other content is a 422. */
+        IdempotencyKey: string;
         /** @description The protocol's version. */
         TusResumable: "1.0.0";
     };

@@ -135,7 +135,7 @@ func (q *Queries) ListPartials(ctx context.Context, finalID string) ([]Upload, e
 
 const lockFinals = `-- name: LockFinals :many
 SELECT id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers FROM uploads
-WHERE state = 'open' AND id IN (SELECT c.final_id FROM concats AS c WHERE c.partial_id = $1)
+WHERE state = 'open' AND concat = 'final' AND id IN (SELECT c.final_id FROM concats AS c WHERE c.partial_id = $1)
 ORDER BY id
 FOR UPDATE
 `
@@ -183,7 +183,7 @@ func (q *Queries) LockFinals(ctx context.Context, partialID string) ([]Upload, e
 
 const lockPartials = `-- name: LockPartials :many
 SELECT id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers FROM uploads
-WHERE id = ANY($1::text[]) AND tenant = $2 AND concat = 'partial' AND state = 'open' AND expires_at > clock_timestamp()
+WHERE id = ANY($1::text[]) AND tenant = $2 AND concat = 'partial' AND NOT once AND state = 'open' AND expires_at > clock_timestamp()
 ORDER BY id
 FOR SHARE
 `

@@ -119,7 +119,7 @@ func (q *Queries) ClaimSweep(ctx context.Context, grace time.Duration) (Upload, 
 const completeUpload = `-- name: CompleteUpload :exec
 UPDATE uploads
 SET state = 'complete', sweep_at = clock_timestamp() + $1::interval, updated_at = clock_timestamp(),
-    compose_at = CASE WHEN concat = 'final' OR EXISTS (SELECT FROM parts WHERE upload_id = uploads.id AND start_bytes > 0) THEN clock_timestamp() END
+    compose_at = CASE WHEN concat IN ('final', 'batches') OR EXISTS (SELECT FROM parts WHERE upload_id = uploads.id AND start_bytes > 0) THEN clock_timestamp() END
 WHERE id = $2 AND state = 'open'
 `
 
@@ -511,7 +511,7 @@ func (q *Queries) Swept(ctx context.Context, arg SweptParams) error {
 const takeUpload = `-- name: TakeUpload :one
 UPDATE uploads
 SET epoch = epoch + 1, holder = $1, expires_at = clock_timestamp() + $2::interval, updated_at = clock_timestamp()
-WHERE id = $3 AND tenant = $4 AND state = 'open' AND concat <> 'final' AND offset_bytes = $5 AND expires_at > clock_timestamp()
+WHERE id = $3 AND tenant = $4 AND state = 'open' AND concat IN ('', 'partial') AND offset_bytes = $5 AND expires_at > clock_timestamp()
 RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers
 `
 

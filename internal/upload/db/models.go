@@ -8,6 +8,29 @@ import (
 	"time"
 )
 
+type Batch struct {
+	UploadID string
+	Tenant   string
+	Number   int32
+	Digest   []byte
+	Records  int64
+}
+
+type Batched struct {
+	UploadID          string
+	Tenant            string
+	SessionID         *string
+	Total             *int32
+	ContentType       string
+	Header            []byte
+	CreditModelConfig string
+	AggregateConfig   string
+	ParseConfig       string
+	LastNumber        int32
+	Received          int32
+	Records           int64
+}
+
 type Part struct {
 	UploadID   string
 	StartBytes int64

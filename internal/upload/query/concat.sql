@@ -2,7 +2,7 @@
 -- is there: who does so later finds it.
 -- name: LockPartials :many
 SELECT * FROM uploads
-WHERE id = ANY(@ids::text[]) AND tenant = @tenant AND concat = 'partial' AND state = 'open' AND expires_at > clock_timestamp()
+WHERE id = ANY(@ids::text[]) AND tenant = @tenant AND concat = 'partial' AND NOT once AND state = 'open' AND expires_at > clock_timestamp()
 ORDER BY id
 FOR SHARE;
 
@@ -14,7 +14,7 @@ SELECT @final_id, p.position, p.id FROM unnest(@partial_ids::text[]) WITH ORDINA
 -- last to come here sees the others finished.
 -- name: LockFinals :many
 SELECT * FROM uploads
-WHERE state = 'open' AND id IN (SELECT c.final_id FROM concats AS c WHERE c.partial_id = @partial_id)
+WHERE state = 'open' AND concat = 'final' AND id IN (SELECT c.final_id FROM concats AS c WHERE c.partial_id = @partial_id)
 ORDER BY id
 FOR UPDATE;
 

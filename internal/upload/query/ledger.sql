@@ -13,7 +13,7 @@ WHERE id = @id AND tenant = @tenant;
 -- name: TakeUpload :one
 UPDATE uploads
 SET epoch = epoch + 1, holder = @holder, expires_at = clock_timestamp() + @expiry::interval, updated_at = clock_timestamp()
-WHERE id = @id AND tenant = @tenant AND state = 'open' AND concat <> 'final' AND offset_bytes = @offset_bytes AND expires_at > clock_timestamp()
+WHERE id = @id AND tenant = @tenant AND state = 'open' AND concat IN ('', 'partial') AND offset_bytes = @offset_bytes AND expires_at > clock_timestamp()
 RETURNING *;
 
 -- Advance moves the offset over one more part, if the caller still is the writer.
@@ -34,7 +34,7 @@ RETURNING *;
 -- name: CompleteUpload :exec
 UPDATE uploads
 SET state = 'complete', sweep_at = clock_timestamp() + @grace::interval, updated_at = clock_timestamp(),
-    compose_at = CASE WHEN concat = 'final' OR EXISTS (SELECT FROM parts WHERE upload_id = uploads.id AND start_bytes > 0) THEN clock_timestamp() END
+    compose_at = CASE WHEN concat IN ('final', 'batches') OR EXISTS (SELECT FROM parts WHERE upload_id = uploads.id AND start_bytes > 0) THEN clock_timestamp() END
 WHERE id = @id AND state = 'open';
 
 -- EndUpload ends an open upload without completing it; raising the epoch stops its writer. A partial one is open even
