@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"sluice/internal/devstack/devtest"
 )
@@ -108,11 +107,12 @@ func (s *shop) issue(w http.ResponseWriter, r *http.Request) {
 // driven is what a scenario reports: the job it ended at, the rows that it must
 // have accepted, or 0, and of a large file what it cost the page.
 type driven struct {
-	ID                   string
-	Rows                 int64
-	LongTasks, HeapBytes int64
-	LongMS               float64
-	PeakBytes            int64 // of all processes of the browser, pages that they share counted in each
+	ID        string
+	Rows      int64
+	LongTasks int64
+	LongMS    float64
+	HeapBytes series // of the page's scripts
+	Browser   series // bytes of all processes of the browser, those that they share counted once
 }
 
 func drive(t *testing.T, dir string, env []string, scenario, url string) (found driven) {
@@ -124,9 +124,9 @@ func drive(t *testing.T, dir string, env []string, scenario, url string) (found 
 	node.Stdout, node.Stderr = &stdout, &stderr
 	err := node.Start()
 	if err == nil {
-		peak := peakOfChildren(t, node.Process.Pid)
+		browser := watchMemory(func() int64 { return heldBelow(t, node.Process.Pid) })
 		err = node.Wait()
-		defer func() { found.PeakBytes = peak() }()
+		defer func() { found.Browser = browser() }()
 	}
 	keepScreenshots(t, folder)
 	if err != nil {
@@ -163,38 +163,4 @@ func keepScreenshots(t *testing.T, folder string) {
 func browserDriver(t testing.TB) string {
 	t.Helper()
 	return devtest.NPM(t, filepath.Join("testdata", "browser"), "browser")
-}
-
-// peakOfChildren looks four times a second how much memory the descendants of a
-// process hold; the function it returns ends that and returns the most it saw.
-func peakOfChildren(t testing.TB, pid int) func() int64 {
-	t.Helper()
-	stop, most := make(chan struct{}), make(chan int64)
-	go func() {
-		tick := time.NewTicker(250 * time.Millisecond)
-		defer tick.Stop()
-		var peak int64
-		for {
-			select {
-			case <-stop:
-				most <- peak
-				return
-			case <-tick.C:
-				peak = max(peak, residentBelow(t, pid))
-			}
-		}
-	}()
-	return func() int64 { close(stop); return <-most }
-}
-
-func residentBelow(t testing.TB, pid int) (bytes int64) {
-	t.Helper()
-	for _, child := range devtest.Children(t, pid) {
-		statm, _ := os.ReadFile(filepath.Join("/proc", itoa(child), "statm")) // it may have ended
-		if fields := strings.Fields(string(statm)); len(fields) > 1 {
-			bytes += atoi(t, fields[1]) * int64(os.Getpagesize())
-		}
-		bytes += residentBelow(t, child)
-	}
-	return bytes
 }

@@ -6,9 +6,9 @@ import { phase, sendButton, shot, url } from './tools.js';
 
 // watch counts from now on what keeps the page from answering, and what its scripts hold.
 const watch = page => page.evaluate(() => {
-  window.found = { longTasks: 0, longMS: 0, heapBytes: 0 };
+  window.found = { longTasks: 0, longMS: 0, heapBytes: [] };
   new PerformanceObserver(list => list.getEntries().forEach(e => { found.longTasks++; found.longMS += e.duration; })).observe({ type: 'longtask' });
-  setInterval(() => { found.heapBytes = Math.max(found.heapBytes, performance.memory.usedJSHeapSize); }, 250);
+  setInterval(() => { found.heapBytes.push(performance.memory.usedJSHeapSize); }, 250);
 });
 
 export const large = {
