@@ -65,7 +65,10 @@ func (s *server) keepsContract(r *http.Request, resp *http.Response, body []byte
 	if resp.StatusCode < http.StatusMultipleChoices {
 		s.askedByContract(r, input.RequestValidationInput)
 	}
-	if given := route.Operation.Responses.Status(resp.StatusCode); given != nil && len(body) > 0 && given.Value.Content.Get(media) == nil {
+	switch given := route.Operation.Responses.Status(resp.StatusCode); {
+	case given == nil:
+		s.t.Errorf("%s %s answers %d, which openapi.yaml does not have", r.Method, r.URL.Path, resp.StatusCode)
+	case len(body) > 0 && given.Value.Content.Get(media) == nil:
 		s.t.Errorf("%s %s answers %d with %s, which openapi.yaml does not have", r.Method, r.URL.Path, resp.StatusCode, media)
 	}
 }

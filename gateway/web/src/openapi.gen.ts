@@ -48,7 +48,16 @@ export interface paths {
                     };
                     content?: never;
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                412: components["responses"]["WrongVersion"];
+                413: components["responses"]["TooLarge"];
+                421: components["responses"]["Misdirected"];
+                423: components["responses"]["Locked"];
+                460: components["responses"]["WrongChecksum"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -93,7 +102,15 @@ export interface paths {
                     };
                     content?: never;
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                410: components["responses"]["Gone"];
+                412: components["responses"]["WrongVersion"];
+                421: components["responses"]["Misdirected"];
+                423: components["responses"]["Locked"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         options?: never;
@@ -121,8 +138,50 @@ export interface paths {
                     };
                     content?: never;
                 };
-                /** @description There is no such upload (404), it has ended without its file (410), or it cannot be read just now (423). HEAD has no body. */
-                default: {
+                /** @description As in other answers; HEAD has no body. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description It is not this token's. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description There is no such upload. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description It has ended without its file. */
+                410: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Tus-Resumable is not 1.0.0. */
+                412: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description As in other answers. */
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description It cannot be read just now. */
+                423: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -160,7 +219,20 @@ export interface paths {
                     };
                     content?: never;
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
+                412: components["responses"]["WrongVersion"];
+                413: components["responses"]["TooLarge"];
+                415: components["responses"]["WrongMedia"];
+                421: components["responses"]["Misdirected"];
+                423: components["responses"]["Locked"];
+                460: components["responses"]["WrongChecksum"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         trace?: never;
@@ -205,7 +277,12 @@ export interface paths {
                         };
                     };
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -251,7 +328,12 @@ export interface paths {
                         "application/json": components["schemas"]["Status"];
                     };
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -309,7 +391,12 @@ export interface paths {
                     };
                     content?: never;
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -374,7 +461,15 @@ export interface paths {
                         "application/x-ndjson": string;
                     };
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                406: components["responses"]["NotAcceptable"];
+                409: components["responses"]["Conflict"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -433,7 +528,15 @@ export interface paths {
                         "application/vnd.apache.parquet": string;
                     };
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                406: components["responses"]["NotAcceptable"];
+                409: components["responses"]["Conflict"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -479,7 +582,13 @@ export interface paths {
                         "application/json": components["schemas"]["Portfolio"];
                     };
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                409: components["responses"]["Conflict"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -525,7 +634,13 @@ export interface paths {
                         "text/csv": string;
                     };
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                409: components["responses"]["Conflict"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -573,7 +688,13 @@ export interface paths {
                         "application/json": components["schemas"]["Status"];
                     };
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                409: components["responses"]["Conflict"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -619,7 +740,13 @@ export interface paths {
                         "application/json": components["schemas"]["Status"];
                     };
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                409: components["responses"]["Conflict"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -661,7 +788,12 @@ export interface paths {
                     };
                     content?: never;
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         options?: never;
@@ -716,7 +848,15 @@ export interface paths {
                         };
                     };
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                409: components["responses"]["Conflict"];
+                413: components["responses"]["TooLarge"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -753,7 +893,11 @@ export interface paths {
                         };
                     };
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -797,7 +941,12 @@ export interface paths {
                     };
                     content?: never;
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         options?: never;
@@ -840,7 +989,12 @@ export interface paths {
                     };
                     content?: never;
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -890,7 +1044,12 @@ export interface paths {
                         };
                     };
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -942,7 +1101,13 @@ export interface paths {
                         };
                     };
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -992,7 +1157,12 @@ export interface paths {
                     };
                     content?: never;
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -1052,7 +1222,12 @@ export interface paths {
                         };
                     };
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -1094,7 +1269,8 @@ export interface paths {
                         };
                     };
                 };
-                default: components["responses"]["Problem"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
             };
         };
         put?: never;
@@ -1121,7 +1297,11 @@ export interface paths {
                     };
                     content?: never;
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         /** End the session */
@@ -1141,7 +1321,8 @@ export interface paths {
                     };
                     content?: never;
                 };
-                default: components["responses"]["Problem"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
             };
         };
         options?: never;
@@ -1177,7 +1358,12 @@ export interface paths {
                         };
                     };
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -1233,7 +1419,14 @@ export interface paths {
                         "application/json": components["schemas"]["Watch"];
                     };
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                409: components["responses"]["Conflict"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -1274,7 +1467,12 @@ export interface paths {
                         "application/json": components["schemas"]["Watch"];
                     };
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -1302,7 +1500,12 @@ export interface paths {
                     };
                     content?: never;
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         options?: never;
@@ -1344,7 +1547,14 @@ export interface paths {
                     };
                     content?: never;
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                413: components["responses"]["TooLarge"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -1405,7 +1615,18 @@ export interface paths {
                         "application/json": components["schemas"]["Accepted"];
                     };
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                408: components["responses"]["TooSlow"];
+                409: components["responses"]["Conflict"];
+                413: components["responses"]["TooLarge"];
+                415: components["responses"]["WrongMedia"];
+                421: components["responses"]["Misdirected"];
+                422: components["responses"]["OtherContent"];
+                429: components["responses"]["Busy"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -1467,7 +1688,18 @@ export interface paths {
                         "application/json": components["schemas"]["Accepted"];
                     };
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                408: components["responses"]["TooSlow"];
+                409: components["responses"]["Conflict"];
+                413: components["responses"]["TooLarge"];
+                415: components["responses"]["WrongMedia"];
+                421: components["responses"]["Misdirected"];
+                422: components["responses"]["OtherContent"];
+                429: components["responses"]["Busy"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -1519,7 +1751,15 @@ export interface paths {
                         "application/json": components["schemas"]["Accepted"];
                     };
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                409: components["responses"]["Conflict"];
+                413: components["responses"]["TooLarge"];
+                421: components["responses"]["Misdirected"];
+                422: components["responses"]["OtherContent"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -1607,7 +1847,20 @@ export interface paths {
                         };
                     };
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                408: components["responses"]["TooSlow"];
+                409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
+                413: components["responses"]["TooLarge"];
+                415: components["responses"]["WrongMedia"];
+                421: components["responses"]["Misdirected"];
+                422: components["responses"]["OtherContent"];
+                429: components["responses"]["Busy"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -1657,7 +1910,13 @@ export interface paths {
                         };
                     };
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                410: components["responses"]["Gone"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -1726,7 +1985,18 @@ export interface paths {
                         };
                     };
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                408: components["responses"]["TooSlow"];
+                409: components["responses"]["Conflict"];
+                413: components["responses"]["TooLarge"];
+                415: components["responses"]["WrongMedia"];
+                421: components["responses"]["Misdirected"];
+                422: components["responses"]["OtherContent"];
+                429: components["responses"]["Busy"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -1794,7 +2064,20 @@ export interface paths {
                         };
                     };
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                408: components["responses"]["TooSlow"];
+                409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
+                413: components["responses"]["TooLarge"];
+                415: components["responses"]["WrongMedia"];
+                421: components["responses"]["Misdirected"];
+                422: components["responses"]["OtherContent"];
+                429: components["responses"]["Busy"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         post?: never;
@@ -1854,7 +2137,15 @@ export interface paths {
                         };
                     };
                 };
-                default: components["responses"]["Problem"];
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         trace?: never;
@@ -1889,7 +2180,8 @@ export interface paths {
                         };
                     };
                 };
-                default: components["responses"]["Problem"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
             };
         };
         put?: never;
@@ -1932,7 +2224,9 @@ export interface paths {
                         };
                     };
                 };
-                default: components["responses"]["Problem"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -1973,7 +2267,13 @@ export interface paths {
                         "text/html": string;
                     };
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
+                405: components["responses"]["WrongMethod"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -2010,7 +2310,11 @@ export interface paths {
                         "text/plain": string;
                     };
                 };
-                default: components["responses"]["Problem"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -2268,8 +2572,170 @@ export interface components {
         };
     };
     responses: {
-        /** @description Why not. */
-        Problem: {
+        /** @description A parameter, header or the body is not what it must be; errors names each. */
+        Invalid: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description There is no key or token, or one that the server does not know. */
+        Unauthorized: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The key, token or session may not do this. */
+        Forbidden: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description There is no such thing, or it is another tenant's. */
+        NotFound: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description This is not done here; the answer says where. */
+        WrongMethod: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Accept names none of the forms there are. */
+        NotAcceptable: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body stopped coming. */
+        TooSlow: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description What is there does not allow it: its state, its offset, or a request that is still in flight. */
+        Conflict: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The upload has ended without its file. */
+        Gone: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Tus-Resumable is not 1.0.0. */
+        WrongVersion: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description More bytes than are taken, or than the token or the upload allows. */
+        TooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is of a media type, or a coding, that is not read here. */
+        WrongMedia: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Without a key the server answers only to loopback host names. */
+        Misdirected: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The Idempotency-Key was used for other content. */
+        OtherContent: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Another request holds the upload; ask again. */
+        Locked: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Too many at once; Retry-After says when to come again. */
+        Busy: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The bytes are not what Upload-Checksum says; none of them is kept. */
+        WrongChecksum: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description A fault of the server; its log has the details. */
+        Internal: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Not now; try again. */
+        Unavailable: {
             headers: {
                 [name: string]: unknown;
             };
