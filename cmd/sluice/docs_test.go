@@ -16,7 +16,7 @@ import (
 )
 
 // doorPages are the pages of docs whose every example makes one job of first.csv.
-var doorPages = []string{"tus", "upload-file", "stream-upload", "process-transactions", "import"}
+var doorPages = []string{"tus", "upload-file", "stream-upload", "process-transactions", "upload-chunked", "bulk-jobs", "import"}
 
 // firstCSV is the file of the README, and firstSums what comes of it.
 const (
