@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// deliverAtOnce is how many receivers of a worker may be slow at a time.
-	deliverAtOnce = 16
+	// deliverAtOnce is how many deliveries a worker makes at a time, deliverToOne how
+	// many of them to one webhook: so it takes 32 that are slow to hold up the others.
+	deliverAtOnce, deliverToOne = 128, 4
 	// deliverTimeout is River's: a Sender's own is shorter.
 	deliverTimeout = 5 * time.Minute
 	// deliveriesKept is how long the log of ended deliveries goes back.
@@ -30,18 +31,30 @@ type deliver struct {
 	sender  *webhook.Sender
 	log     *slog.Logger
 	metrics *metrics
+	lanes   lanes
 }
 
 // Timeout is the last resort.
 func (w *deliver) Timeout(*river.Job[job.DeliverArgs]) time.Duration { return deliverTimeout }
 
-// Work claims the delivery, sends it and records what became of it. Where it dies
-// or fails in between, recovery has the attempt made again.
+// Work makes the attempt, or puts it off while as many are under way to the same
+// webhook as may be.
 func (w *deliver) Work(ctx context.Context, rj *river.Job[job.DeliverArgs]) error {
 	if rj.Args.Version > job.DeliverVersion {
 		return river.JobSnooze(newerSnooze)
 	}
-	d, err := w.jobs.ClaimDelivery(ctx, rj.Args)
+	if later := w.lanes.enter(rj.Args.WebhookID, time.Now()); later > 0 {
+		return river.JobSnooze(later)
+	}
+	began := time.Now()
+	defer func() { w.lanes.leave(rj.Args.WebhookID, time.Since(began)) }()
+	return w.attempt(ctx, rj.Args)
+}
+
+// attempt claims the delivery, sends it and records what became of it. Where it
+// dies or fails in between, recovery has the attempt made again.
+func (w *deliver) attempt(ctx context.Context, args job.DeliverArgs) error {
+	d, err := w.jobs.ClaimDelivery(ctx, args)
 	if errors.Is(err, job.ErrLostLease) {
 		return nil
 	}

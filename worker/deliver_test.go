@@ -8,7 +8,9 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -330,5 +332,49 @@ func TestWebhookForOneJob(t *testing.T) {
 	_, err = w.jobs.RegisterWebhook(t.Context(), job.Webhook{Tenant: "other", URL: r.URL, EventTypes: []string{"job_completed"}, JobID: id}, webhook.NewSecret())
 	if err == nil {
 		t.Error("another tenant may ask about the job")
+	}
+}
+
+// A receiver that does not answer has no more than its share of a worker, however
+// many events wait for it, and others are told meanwhile.
+func TestWebhookThatHangsHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var underWay atomic.Int64
+	var over atomic.Bool
+	let := make(chan struct{})
+	hanging := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		n := underWay.Add(1)
+		defer underWay.Add(-1)
+		if n > worker.DeliverToOne {
+			over.Store(true)
+		}
+		<-let
+		rw.WriteHeader(http.StatusNoContent)
+	}))
+	w.Cleanup(hanging.Close)
+	slow := w.register(hanging.URL, webhook.NewSecret())
+	const events = 150 // more than a worker makes deliveries at a time
+	for range events {
+		w.must(w.jobs.InTx(t.Context(), func(tx pgx.Tx) error { return w.jobs.CancelTx(t.Context(), tx, tenant, w.file(csv...)) }))
+	}
+	w.start(func(c *worker.Config) {
+		c.Sender = webhook.NewSender(webhook.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Timeout: time.Hour})
+	})
+	w.eventually("deliveries to hang", func() bool { return underWay.Load() == worker.DeliverToOne })
+
+	quick := w.receiver()
+	w.register(quick.URL, webhook.NewSecret())
+	told := w.file(csv...)
+	if came := <-quick.came; !strings.Contains(came.body, told) {
+		t.Errorf("told %s", came.body)
+	}
+	close(let) // and no event is lost
+	w.eventually("all to be told", func() bool {
+		w.hurry()
+		return w.count(`deliveries WHERE webhook_id = $1 AND state = 'delivered'`, slow) == events+1
+	})
+	if over.Load() {
+		t.Errorf("more than %d deliveries were under way to it at a time", worker.DeliverToOne)
 	}
 }

@@ -17,3 +17,6 @@ const Rescue = rescueAfter
 
 // Backoff is how long a job waits after that many attempts.
 var Backoff = backoff
+
+// DeliverToOne is how many deliveries a worker makes to one webhook at a time.
+const DeliverToOne = deliverToOne

@@ -44,7 +44,10 @@ const gone = 410
 type DeliverArgs struct {
 	Version    int    `json:"version"` // of this structure: 1
 	DeliveryID string `json:"delivery_id"`
-	Fence      int64  `json:"fence"` // the delivery's when it was enqueued
+	// WebhookID is whom it is for, so that a worker can tell before its claim how many
+	// are under way to there.
+	WebhookID string `json:"webhook_id"`
+	Fence     int64  `json:"fence"` // the delivery's when it was enqueued
 }
 
 // Kind names the args in River's table. It never changes.
@@ -99,7 +102,7 @@ func (s *Store) deliver(ctx context.Context, tx pgx.Tx, j row, webhook string) e
 	d := db.InsertDeliveryParams{
 		ID: newID(deliveryPrefix), Tenant: j.Tenant, WebhookID: webhook, JobID: j.ID, EventType: eventTypes[State(j.State)], Payload: payload,
 	}
-	if d.RiverJobID, err = s.enqueueDelivery(ctx, tx, d.ID, 1, 0); err != nil {
+	if d.RiverJobID, err = s.enqueueDelivery(ctx, tx, d.ID, webhook, 1, 0); err != nil {
 		return err
 	}
 	if err := s.q.WithTx(tx).InsertDelivery(ctx, d); err != nil {
@@ -135,12 +138,12 @@ func payloadOf(j row) (string, error) {
 	return string(text), err
 }
 
-func (s *Store) enqueueDelivery(ctx context.Context, tx pgx.Tx, id string, fence int64, wait time.Duration) (*int64, error) {
+func (s *Store) enqueueDelivery(ctx context.Context, tx pgx.Tx, id, webhook string, fence int64, wait time.Duration) (*int64, error) {
 	opts := river.InsertOpts{}
 	if wait > 0 {
 		opts.ScheduledAt = time.Now().Add(wait)
 	}
-	res, err := s.river.InsertTx(ctx, tx, DeliverArgs{Version: DeliverVersion, DeliveryID: id, Fence: fence}, &opts)
+	res, err := s.river.InsertTx(ctx, tx, DeliverArgs{Version: DeliverVersion, DeliveryID: id, WebhookID: webhook, Fence: fence}, &opts)
 	if err != nil {
 		return nil, fmt.Errorf("insert river job for delivery %s: %w", id, err)
 	}
@@ -243,7 +246,7 @@ func (s *Store) saveDelivery(ctx context.Context, tx pgx.Tx, d *Delivery, a Atte
 		wait := deliverWaits[d.attempts-1]
 		wait += rand.N(wait/10 + 1) //nolint:gosec // it spreads load and guards nothing
 		save.State, save.Seconds = "pending", wait.Seconds()
-		if save.RiverJobID, err = s.enqueueDelivery(ctx, tx, d.ID, d.fence, wait); err != nil {
+		if save.RiverJobID, err = s.enqueueDelivery(ctx, tx, d.ID, d.webhook, d.fence, wait); err != nil {
 			return err
 		}
 	}

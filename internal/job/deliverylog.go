@@ -78,7 +78,7 @@ func (s *Store) Replay(ctx context.Context, tenant, webhook, id string) error {
 		if err != nil {
 			return fmt.Errorf("replay delivery %s: %w", id, err)
 		}
-		return s.reenqueue(ctx, tx, id, fence)
+		return s.reenqueue(ctx, tx, id, webhook, fence)
 	})
 }
 
@@ -91,7 +91,7 @@ func (s *Store) RecoverDeliveries(ctx context.Context, limit int) (n int, err er
 			if err != nil {
 				return err
 			}
-			return s.reenqueue(ctx, tx, d.ID, d.Fence+1)
+			return s.reenqueue(ctx, tx, d.ID, d.WebhookID, d.Fence+1)
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return n, nil
@@ -103,8 +103,8 @@ func (s *Store) RecoverDeliveries(ctx context.Context, limit int) (n int, err er
 	return n, nil
 }
 
-func (s *Store) reenqueue(ctx context.Context, tx pgx.Tx, id string, fence int64) error {
-	rj, err := s.enqueueDelivery(ctx, tx, id, fence, 0)
+func (s *Store) reenqueue(ctx context.Context, tx pgx.Tx, id, webhook string, fence int64) error {
+	rj, err := s.enqueueDelivery(ctx, tx, id, webhook, fence, 0)
 	if err != nil {
 		return err
 	}

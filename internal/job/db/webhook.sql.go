@@ -376,15 +376,16 @@ WITH stranded AS MATERIALIZED (
   LEFT JOIN river_job rj ON rj.id = d.river_job_id
   WHERE d.state = 'pending' AND d.due_at < clock_timestamp()
     AND (rj.id IS NULL OR rj.state NOT IN ('available', 'scheduled', 'retryable', 'pending')))
-SELECT d.id, d.fence FROM deliveries AS d JOIN stranded ON stranded.id = d.id AND stranded.fence = d.fence
+SELECT d.id, d.webhook_id, d.fence FROM deliveries AS d JOIN stranded ON stranded.id = d.id AND stranded.fence = d.fence
 WHERE d.state = 'pending' AND d.due_at < clock_timestamp()
 ORDER BY d.due_at LIMIT 1
 FOR NO KEY UPDATE OF d SKIP LOCKED
 `
 
 type LockStrandedDeliveryRow struct {
-	ID    string
-	Fence int64
+	ID        string
+	WebhookID string
+	Fence     int64
 }
 
 // One that nobody is about to make: its worker died between its claim and its
@@ -393,7 +394,7 @@ type LockStrandedDeliveryRow struct {
 func (q *Queries) LockStrandedDelivery(ctx context.Context) (LockStrandedDeliveryRow, error) {
 	row := q.db.QueryRow(ctx, lockStrandedDelivery)
 	var i LockStrandedDeliveryRow
-	err := row.Scan(&i.ID, &i.Fence)
+	err := row.Scan(&i.ID, &i.WebhookID, &i.Fence)
 	return i, err
 }
 

@@ -84,7 +84,7 @@ WITH stranded AS MATERIALIZED (
   LEFT JOIN river_job rj ON rj.id = d.river_job_id
   WHERE d.state = 'pending' AND d.due_at < clock_timestamp()
     AND (rj.id IS NULL OR rj.state NOT IN ('available', 'scheduled', 'retryable', 'pending')))
-SELECT d.id, d.fence FROM deliveries AS d JOIN stranded ON stranded.id = d.id AND stranded.fence = d.fence
+SELECT d.id, d.webhook_id, d.fence FROM deliveries AS d JOIN stranded ON stranded.id = d.id AND stranded.fence = d.fence
 WHERE d.state = 'pending' AND d.due_at < clock_timestamp()
 ORDER BY d.due_at LIMIT 1
 FOR NO KEY UPDATE OF d SKIP LOCKED;
