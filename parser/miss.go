@@ -1,9 +1,11 @@
 package parser
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -43,9 +45,10 @@ func (m *miss) explain(h *head) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "no column for %s; line %d has %s", listColumns(m.missing), m.line, listNames(m.names))
+	unread := slices.DeleteFunc(slices.Clone(m.names), func(name string) bool { return len(m.matcher.meanings(name)) > 0 })
 	for _, c := range m.missing {
-		if near := nearest(m.matcher.namesOf(c), m.names); near != "" {
-			fmt.Fprintf(&b, "; nearest to %s is %s", c, near)
+		if near := cmp.Or(nearest(m.matcher.namesOf(c), unread), telling(c, unread)); near != "" {
+			fmt.Fprintf(&b, "; nearest to %s is %q", c, near)
 		}
 	}
 	if kind != "" {
@@ -85,8 +88,25 @@ func listNames(names []string) string {
 	return b.String()
 }
 
-// nearest returns the header name that is nearest to a known one, quoted;
-// "" when none is near enough to be a slip of it. Known names come folded.
+// telling returns the first header name that has a word which begins as the column's
+// own name does, such as TX_DATETIME for date; "" when there is none.
+func telling(c Column, header []string) string {
+	own, _, _ := strings.Cut(string(c), "_")
+	for _, name := range header {
+		if len(name) > maxShown {
+			continue
+		}
+		for word := range strings.FieldsFuncSeq(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) }) {
+			if strings.HasPrefix(word, own) {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// nearest returns the header name that is nearest to a known one; "" when none is
+// near enough to be a slip of it. Known names come folded.
 func nearest(known, header []string) string {
 	best, least := "", 0
 	slices.Sort(known)
@@ -97,15 +117,12 @@ func nearest(known, header []string) string {
 		}
 		for _, k := range known {
 			d := distance(folded, []rune(k))
-			if d <= 1+len(k)/4 && 2*d < len(folded) && (best == "" || d < least) {
+			if d <= 1+len(k)/6 && 2*d < len(folded) && (best == "" || d < least) {
 				best, least = name, d
 			}
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("%q", best)
+	return best
 }
 
 // distance is Levenshtein's.
