@@ -23,9 +23,6 @@ type row struct {
 
 func (r *row) idLen() uint32 { return r.size >> 1 }
 
-// counted returns the amount where it is revenue, else 0.
-func (r *row) revenue() int64 { return r.amount & -int64(r.size&1) }
-
 // buffer collects the rows of one partition. The tails of long ids lie one
 // after the other, in the order of their rows.
 type buffer struct {
@@ -38,13 +35,15 @@ type buffer struct {
 // the same time.
 type Adder struct {
 	rollup  *Rollup
+	seed    seed
+	shift   int
 	buffers []buffer
 	scratch scratch
 }
 
 // Adder returns a new Adder. Rows are in the sums only after its Flush.
 func (r *Rollup) Adder() *Adder {
-	return &Adder{rollup: r, buffers: make([]buffer, len(r.partitions))}
+	return &Adder{rollup: r, seed: r.seed, shift: r.shift, buffers: make([]buffer, len(r.partitions))}
 }
 
 // maxID is the longest account id.
@@ -56,33 +55,39 @@ var errLongID = errors.New("account id is over 2 GiB")
 // counted as revenue too when revenue is set. It copies account. An error is
 // that of a temporary file, or of an id over 2 GiB; the sums then are of no use.
 func (a *Adder) Add(account []byte, day int32, amount int64, revenue bool) error {
-	hi, lo := prefix(account)
-	r := row{hi: hi, lo: lo, amount: amount, day: day, size: uint32(len(account)) << 1}
-	if revenue {
-		r.size++
-	}
 	if len(account) > prefixLen {
-		return a.addLong(r, account)
+		return a.addLong(account, day, amount, revenue)
 	}
-	return a.add(r, a.rollup.seed.id(hi, lo, r.idLen(), nil), nil)
+	hi, lo := prefix(account)
+	size := uint32(len(account))
+	i := a.seed.short(hi, lo, size) >> a.shift
+	b := &a.buffers[i]
+	b.rows[b.n&(batchRows-1)] = row{hi: hi, lo: lo, amount: amount, day: day, size: size<<1 | bit(revenue)}
+	b.n++
+	if b.n < batchRows {
+		return nil
+	}
+	return a.flush(int(i))
 }
 
-func (a *Adder) addLong(r row, account []byte) error {
+func bit(b bool) uint32 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (a *Adder) addLong(account []byte, day int32, amount int64, revenue bool) error {
 	if len(account) > maxID {
 		return errLongID
 	}
-	tail := account[prefixLen:]
-	return a.add(r, a.rollup.seed.id(r.hi, r.lo, r.idLen(), tail), tail)
-}
-
-func (a *Adder) add(r row, hash uint64, tail []byte) error {
-	i := hash >> a.rollup.shift
+	hi, lo := prefix(account)
+	size, tail := uint32(len(account)), account[prefixLen:]
+	i := a.seed.id(hi, lo, size, tail) >> a.shift
 	b := &a.buffers[i]
-	b.rows[b.n] = r
+	b.rows[b.n] = row{hi: hi, lo: lo, amount: amount, day: day, size: size<<1 | bit(revenue)}
 	b.n++
-	if len(tail) > 0 {
-		b.tails = append(b.tails, tail...)
-	}
+	b.tails = append(b.tails, tail...)
 	if b.n == batchRows || len(b.tails) > maxTails {
 		return a.flush(int(i))
 	}

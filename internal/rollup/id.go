@@ -49,6 +49,9 @@ func newSeed() seed {
 // id hashes an id; tail is what lies beyond its prefix. The top bits choose the
 // partition, the others the place in its table.
 func (s *seed) id(hi, lo uint64, size uint32, tail []byte) uint64 {
+	if size <= prefixLen {
+		return s.short(hi, lo, size)
+	}
 	h := fold(hi^s.a, lo^s.b^uint64(size))
 	for len(tail) > 0 {
 		n := min(len(tail), prefixLen)
@@ -57,6 +60,11 @@ func (s *seed) id(hi, lo uint64, size uint32, tail []byte) uint64 {
 		tail = tail[n:]
 	}
 	return h * s.c
+}
+
+// short is id without a tail.
+func (s *seed) short(hi, lo uint64, size uint32) uint64 {
+	return fold(hi^s.a, lo^s.b^uint64(size)) * s.c
 }
 
 // key hashes a group's key.

@@ -66,8 +66,10 @@ func (f *runFile) sources() []source {
 }
 
 // spill writes the sums to the file as a run, and begins anew in the same
-// memory.
-func (p *partition) spill() (err error) {
+// memory. Tables and lists that leave too little room for what comes now are given
+// up.
+func (p *partition) spill(scratch *groupScratch) (err error) {
+	p.addAll(scratch)
 	switch {
 	case p.file == nil:
 		p.file, err = newRunFile(p.dir)
@@ -81,10 +83,14 @@ func (p *partition) spill() (err error) {
 		return err
 	}
 	clear(p.ids.slots)
-	clear(p.sums.slots)
-	clear(p.wide)
-	p.accounts.n, p.groups.n = 0, 0
+	for i := range p.sums {
+		p.sums[i].clear()
+	}
+	p.accounts.clear()
 	p.tails.reset()
+	if p.bytes() > p.share/2 {
+		p.sums = [sumsEach]sums{}
+	}
 	return nil
 }
 
@@ -119,18 +125,23 @@ func (p *partition) compact() error {
 // finish leaves the sums sorted in memory or, where some are in the file, all of
 // them there in one run.
 func (p *partition) finish() error {
+	scratch := new(groupScratch)
 	if p.file == nil {
+		p.addAll(scratch)
 		p.sorted = p.sort()
-		p.counted = size{int(p.accounts.n), int(p.groups.n)}
+		p.counted.accounts = int(p.accounts.n)
+		for i := range p.sums {
+			p.counted.groups += int(p.sums[i].groups.n)
+		}
 		return nil
 	}
-	if p.groups.n > 0 {
-		if err := p.spill(); err != nil {
+	if p.accounts.n > 0 {
+		if err := p.spill(scratch); err != nil {
 			return err
 		}
 	}
-	p.ids, p.sums, p.tails = table{}, table{}, arena{}
-	p.accounts, p.groups = slabs[account]{}, slabs[group]{}
+	p.ids, p.sums, p.tails = table{}, [sumsEach]sums{}, arena{}
+	p.accounts, p.free = slabs[account]{}, free{}
 	if len(p.file.runs) > 1 {
 		if err := p.compact(); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"testing"
@@ -61,6 +62,39 @@ func TestSpilledMeansNothing(t *testing.T) {
 	if day, ok := r.MaxDay(5); day != 2 || !ok {
 		t.Errorf("greatest day %d, %v", day, ok)
 	}
+}
+
+// TestBudgetIsShared has accounts come one after the other: what one gave back is
+// there for the next, wherever it falls. It is alone with its heap.
+func TestBudgetIsShared(t *testing.T) {
+	const accounts, days, budget, beside = 300, 20_000, 8 << 20, 5 << 20
+	r := rollup.New(rollup.Config{MemoryBytes: budget, TempDir: t.TempDir()})
+	defer r.Close()
+	a := r.Adder()
+	before := heap()
+	for i := range accounts {
+		for day := range int32(days) {
+			if err := a.Add([]byte(strconv.Itoa(i)), day, 1, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if held := heap() - before; held > budget+beside {
+		t.Errorf("%d bytes are held, of a budget of %d", held, budget)
+	}
+	if err := errors.Join(a.Flush(), r.Finish()); err != nil {
+		t.Fatal(err)
+	}
+	if _, groups := r.Len(); groups != accounts*days {
+		t.Errorf("%d groups", groups)
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 func TestErrors(t *testing.T) {
