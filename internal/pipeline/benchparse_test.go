@@ -32,6 +32,7 @@ type contestant struct {
 	threads int
 	once    bool // it is slow, and its figures do not move
 	duckdb  bool
+	base    bool // the ratios of as many threads are to it
 	binary  string
 	side    string
 	budget  int64
@@ -46,8 +47,9 @@ type usage struct {
 
 // TestBenchParse runs `make bench-parse`: the same query, sums by account and
 // date, over the same files by us, by encoding/csv with a map and by DuckDB, each
-// in a process of its own, by turns. It prints medians, and fails only when sums
-// differ.
+// in a process of its own, by turns. Ours come in the order of account and date,
+// whoever asks, so DuckDB is asked for that order too; what it takes without is
+// beside it. It prints medians, and fails only when sums differ.
 func TestBenchParse(t *testing.T) {
 	dir := os.Getenv("SLUICE_BENCH_DIR")
 	if dir == "" {
@@ -60,7 +62,8 @@ func TestBenchParse(t *testing.T) {
 	b := &bench{t: t, dir: dir, portable: filepath.Join(dir, "purego.test"), runs: envInt(t, "SLUICE_BENCH_RUNS", 3)}
 	rows := envInt(t, "SLUICE_BENCH_ROWS", 10_000_000)
 	b.idle = b.measure(contestant{duckdb: true, side: "idle", threads: 1}, "")
-	fmt.Printf("%s/%s, %d CPUs, medians of %d runs by turns. DuckDB's process takes %.2f CPU s and %d MiB to start; they are taken off its figures.\n",
+	fmt.Printf("%s/%s, %d CPUs, medians of %d runs by turns. DuckDB's process takes %.2f CPU s and %d MiB to start; they are taken off its figures.\n"+
+		"Groups are ordered by account and date; encoding/csv's, and those of DuckDB without ORDER BY, are not.\n",
 		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), b.runs, b.idle.cpu.Seconds(), b.idle.peakBytes>>20)
 	fmt.Printf("%-32s %-22s %2s %8s %8s %8s %8s %9s %6s\n", "file", "by", "t", "CPU s", "of Duck", "wall s", "of Duck", "peak MiB", "equal")
 	for _, f := range []benchFile{
@@ -74,8 +77,10 @@ func TestBenchParse(t *testing.T) {
 			{name: "Sluice", threads: 2, binary: self, side: "sum"},
 			{name: "Sluice, portable", threads: 1, binary: b.portable, side: "sum"},
 			{name: "Sluice, 64 MiB budget", threads: 2, binary: self, side: "sum", budget: 64 << 20},
-			{name: "DuckDB", threads: 1, duckdb: true, side: "sum"},
-			{name: "DuckDB", threads: 2, duckdb: true, side: "sum"},
+			{name: "DuckDB", threads: 1, duckdb: true, base: true, side: "ordered"},
+			{name: "DuckDB", threads: 2, duckdb: true, base: true, side: "ordered"},
+			{name: "DuckDB, no ORDER BY", threads: 1, duckdb: true, side: "sum"},
+			{name: "DuckDB, no ORDER BY", threads: 2, duckdb: true, side: "sum"},
 			{name: "encoding/csv + map", threads: 1, binary: self, side: "csv", once: true},
 		}
 		b.compare(f, f.path(t, dir), all, self)
@@ -117,13 +122,15 @@ func (b *bench) compare(f benchFile, path string, all []contestant, self string)
 			medians[i].cpu -= b.idle.cpu
 			medians[i].wall -= b.idle.wall
 			medians[i].peakBytes -= b.idle.peakBytes
+		}
+		if c.base {
 			duck[c.threads] = medians[i]
 		}
 	}
 	for i, c := range all {
 		equal := "yes"
 		for _, u := range used[i] {
-			if u.output != medians[0].output || !bytes.Equal(ours, theirs) {
+			if !strings.HasPrefix(medians[0].output+" ", u.output+" ") || !bytes.Equal(ours, theirs) {
 				equal = "NO"
 				b.t.Errorf("%s: %s gives %s, and %s was to be expected", f.name, c.name, u.output, medians[0].output)
 			}
