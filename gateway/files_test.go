@@ -312,19 +312,34 @@ func TestPatchUnderWay(t *testing.T) {
 	s.wantQueued(file, content)
 }
 
-// tus-js-client begins a new upload when HEAD answers 500, so a database that
-// is away for a moment must not look like that.
-func TestHeadWithoutDatabaseIsToBeRepeated(t *testing.T) {
+// tus-js-client begins a new upload when HEAD answers 500 or 503, and other
+// clients give up after a 500: a database that is away for a moment must not
+// look like either, whatever first misses it.
+func TestWithoutDatabaseIsToBeRepeated(t *testing.T) {
 	t.Parallel()
-	s := start(t)
-	file := s.create(tus("Upload-Length", "3"))
+	s := start(t, keyed)
+	callers := []fields{{"Authorization": "Bearer secret-key"}, s.token(`{"max_bytes":1000}`)}
+	files := []string{s.create(callers[0].with("Upload-Length", "3")), s.create(callers[1].with("Upload-Length", "3"))}
 	s.pool.Close()
-	a := s.do("HEAD", file, tus(), nil)
-	if a.status != http.StatusLocked || a.header.Get("Retry-After") != "1" || a.body != "" {
-		t.Errorf("HEAD: %d %v %s", a.status, a.header, a.body)
-	}
-	if a := s.patch(file, 0, strings.NewReader("abc")); a.status < 500 {
-		t.Errorf("PATCH: %d %s", a.status, a.body)
+	patch := []string{"Upload-Offset", "0", "Content-Type", "application/offset+octet-stream"}
+	checksum := append(slices.Clip(patch), "Upload-Checksum", "md5 kAFQmDzST7DWlj99KOF/cg==")
+	for i, caller := range callers {
+		for what, a := range map[string]answer{
+			"HEAD":                  s.do("HEAD", files[i], caller.with(), nil),
+			"PATCH":                 s.do("PATCH", files[i], caller.with(patch...), strings.NewReader("abc")),
+			"PATCH with a checksum": s.do("PATCH", files[i], caller.with(checksum...), strings.NewReader("abc")),
+			"DELETE":                s.do("DELETE", files[i], caller.with(), nil),
+			"POST":                  s.do("POST", "/files", caller.with("Upload-Length", "3"), nil),
+			"POST of a final":       s.do("POST", "/files", caller.with("Upload-Concat", "final;"+files[i]), nil),
+		} {
+			want := http.StatusServiceUnavailable
+			if what == "HEAD" {
+				want = http.StatusLocked
+			}
+			if a.status != want || a.header.Get("Retry-After") != "1" {
+				t.Errorf("%s of caller %d: %d, again after %q: %s", what, i, a.status, a.header.Get("Retry-After"), a.body)
+			}
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"sluice/internal/drop"
 	"sluice/internal/job"
+	"sluice/internal/upload"
 )
 
 // problemPrefix starts the type of every problem that its status alone does
@@ -128,11 +129,30 @@ func (g *Gateway) fail(err error, c echo.Context) {
 	if c.Response().Committed {
 		panic(http.ErrAbortHandler)
 	}
+	if c.Path() == filesPath || strings.HasPrefix(c.Path(), filesPath+"/") {
+		p = resumed(p, r.Method, c.Response().Header())
+	}
 	p.Instance = r.URL.Path
 	if strings.HasPrefix(r.URL.Path, transactionsPath+"/") {
 		p.Old = p.Detail
 	}
 	p.write(c.Response())
+}
+
+// resumed makes of what is our fault an answer on which clients go on later:
+// after a 500 some give up, and after any such answer to HEAD tus-js-client begins
+// a new upload, but for 423.
+func resumed(p problem, method string, h http.Header) problem {
+	switch {
+	case p.Status != http.StatusInternalServerError && p.Status != http.StatusServiceUnavailable:
+		return p
+	case method == http.MethodHead:
+		p = *newProblem(http.StatusLocked, "The offset cannot be read just now; ask again.")
+	case p.Status == http.StatusInternalServerError:
+		p = *problemOf(upload.ErrUnavailable)
+	}
+	h.Set("Retry-After", "1")
+	return p
 }
 
 func (p *problem) write(w http.ResponseWriter) {
