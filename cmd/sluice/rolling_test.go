@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"net"
 	"net/http"
@@ -47,4 +48,34 @@ func TestStopAnswersWhoHasConnected(t *testing.T) {
 		}
 	}
 	s.ended(t)
+}
+
+// A process that is told to stop while it starts, and waits for a database that
+// does not answer, ends as cleanly as one that runs.
+func TestStopWhileStarting(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"serve", "--work"}, {"work"}} {
+		silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+		cmd := command(t, []string{"SLUICE_DATABASE_URL=postgres://sluice@" + silent.Addr().String() + "/sluice?sslmode=disable"}, args...)
+		var said bytes.Buffer
+		cmd.Stderr = &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		conn, err := silent.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("sluice %q told to stop: %v\n%s", args, err, &said)
+		}
+	}
 }

@@ -63,7 +63,18 @@ func (c serveCmd) Validate() error {
 // Run serves until ctx ends and DrainDelay is over, then drains. The delay is for
 // connections too that were made and not accepted yet: a listener that closes
 // resets them.
-func (c serveCmd) Run(ctx context.Context) error {
+func (c serveCmd) Run(ctx context.Context) error { return unlessStopped(ctx, c.serve(ctx)) }
+
+// unlessStopped returns err, but nil where the process was told to stop while it
+// started, and err is that it did.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func (c serveCmd) serve(ctx context.Context) error {
 	log := c.logger(os.Stderr)
 	st, err := c.open(ctx, log)
 	if err != nil {

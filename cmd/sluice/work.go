@@ -83,7 +83,9 @@ func (c workCmd) Validate() error {
 }
 
 // Run works until ctx ends.
-func (c workCmd) Run(ctx context.Context) error {
+func (c workCmd) Run(ctx context.Context) error { return unlessStopped(ctx, c.run(ctx)) }
+
+func (c workCmd) run(ctx context.Context) error {
 	log := c.logger(os.Stderr)
 	st, err := c.open(ctx, log)
 	if err != nil {
