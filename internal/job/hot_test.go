@@ -3,9 +3,6 @@ package job_test
 import (
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	"sluice/internal/devstack/devtest"
 	"sluice/internal/job"
 )
 
@@ -13,25 +10,11 @@ import (
 // none holds lease_expires_at, version or updated_at.
 func TestHeartbeatsTouchNoIndex(t *testing.T) {
 	t.Parallel()
-	cfg, err := pgxpool.ParseConfig(devtest.DSN(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.MaxConns = 1 // Postgres counts per connection, and shows the counts late
-	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	s, err := job.New(job.Config{Pool: pool})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := fixture{Store: s, t: t, pool: pool}
+	f, _ := counting(t)
 	l := f.claimed()
 	updates := func() (all, hot int) {
 		f.exec(`SELECT pg_stat_force_next_flush()`)
-		f.must(pool.QueryRow(t.Context(), `SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'jobs'`).Scan(&all, &hot))
+		f.must(f.pool.QueryRow(t.Context(), `SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'jobs'`).Scan(&all, &hot))
 		return all, hot
 	}
 	all, hot := updates()
