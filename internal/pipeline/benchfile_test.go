@@ -20,7 +20,29 @@ type benchFile struct {
 	sorted         bool // by account and date
 }
 
-const benchDays = 730
+const (
+	benchDays   = 730
+	benchHeader = "account_id,date,amount,is_revenue,description\n"
+)
+
+// benchRow is what a row says.
+type benchRow struct {
+	account uint64
+	day     uint64 // of benchDates
+	cents   int64
+	revenue bool
+}
+
+// benchDates are the days as files have them.
+func benchDates() []string {
+	dates := make([]string, benchDays)
+	for i := range dates {
+		dates[i] = benchDay(i).Format(time.DateOnly)
+	}
+	return dates
+}
+
+func benchDay(i int) time.Time { return time.Date(2024, 1, 1+i, 0, 0, 0, 0, time.UTC) }
 
 // path returns the file, made if it is not there. A row is a function of its
 // number alone, so it is the same on every machine.
@@ -35,15 +57,12 @@ func (f benchFile) path(t testing.TB, dir string) string {
 		t.Fatal(err)
 	}
 	w := bufio.NewWriterSize(out, 1<<20)
-	_, err = w.WriteString("account_id,date,amount,is_revenue,description\n")
-	dates := make([]string, benchDays)
-	for i := range dates {
-		dates[i] = time.Date(2024, 1, 1+i, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
-	}
-	var row []byte
+	_, err = w.WriteString(benchHeader)
+	dates := benchDates()
+	var text []byte
 	for i := 0; i < f.rows && err == nil; i++ {
-		row = f.appendRow(row[:0], i, dates)
-		_, err = w.Write(row)
+		text, _ = f.appendRow(text[:0], i, dates)
+		_, err = w.Write(text)
 	}
 	if err := errors.Join(err, w.Flush(), out.Close(), os.Rename(path+".part", path)); err != nil {
 		t.Fatal(err)
@@ -51,29 +70,34 @@ func (f benchFile) path(t testing.TB, dir string) string {
 	return path
 }
 
-func (f benchFile) appendRow(b []byte, i int, dates []string) []byte {
+func (f benchFile) appendRow(b []byte, i int, dates []string) ([]byte, benchRow) {
 	random := mixed(uint64(i))
 	draw := func(n uint64) uint64 {
 		random = mixed(random)
 		return random % n
 	}
-	account, day := draw(uint64(f.accounts)), draw(benchDays)
+	row := benchRow{account: draw(uint64(f.accounts)), day: draw(benchDays)}
 	if f.sorted {
-		account = uint64(i) * uint64(f.accounts) / uint64(f.rows)
-		first := (account*uint64(f.rows) + uint64(f.accounts) - 1) / uint64(f.accounts)
-		day = (uint64(i) - first) * benchDays / (uint64(f.rows)/uint64(f.accounts) + 1)
+		row.account = uint64(i) * uint64(f.accounts) / uint64(f.rows)
+		first := (row.account*uint64(f.rows) + uint64(f.accounts) - 1) / uint64(f.accounts)
+		row.day = (uint64(i) - first) * benchDays / (uint64(f.rows)/uint64(f.accounts) + 1)
 	}
-	b = append(b, "ACC"...)
-	b = strconv.AppendUint(b, 1_000_000+account*7919, 10)
-	b = append(append(append(b, ','), dates[day]...), ',')
-	cents := int64(draw(1_000_001)) - 500_000
+	row.cents = int64(draw(1_000_001)) - 500_000
+	row.revenue = draw(4) == 0
+	b = appendBenchID(b, row.account)
+	b = append(append(append(b, ','), dates[row.day]...), ',')
+	cents := row.cents
 	if cents < 0 {
 		b, cents = append(b, '-'), -cents
 	}
 	b = strconv.AppendInt(b, cents/100, 10)
 	b = append(b, '.', byte('0'+cents/10%10), byte('0'+cents%10), ',')
-	b = append(strconv.AppendBool(b, draw(4) == 0), ',')
-	return append(appendText(b, draw), '\n')
+	b = append(strconv.AppendBool(b, row.revenue), ',')
+	return append(appendText(b, draw), '\n'), row
+}
+
+func appendBenchID(b []byte, account uint64) []byte {
+	return strconv.AppendUint(append(b, "ACC"...), 1_000_000+account*7919, 10)
 }
 
 func appendText(b []byte, draw func(n uint64) uint64) []byte {

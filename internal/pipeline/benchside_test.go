@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	if side == "" {
 		os.Exit(m.Run())
 	}
-	sides := map[string]func(ctx context.Context, path string, out io.Writer) error{"sum": benchSum, "dump": benchDump, "csv": benchCSV}
+	sides := map[string]func(ctx context.Context, path string, out io.Writer) error{"sum": benchSum, "dump": benchDump, "csv": benchCSV, "long": longSide}
 	if err := sides[side](context.Background(), os.Getenv(benchFileEnv), os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
