@@ -162,7 +162,9 @@ func TestShuffledEvents(t *testing.T) {
 				events = append(events, drop.Hint{Bucket: w.bucket, Key: key, VersionID: id})
 				last[key] = etag
 			}
+			sent, lost := 0, 0
 			send := func(events []drop.Hint) {
+				sent, lost = sent+len(events), lost+len(events)/10
 				chance.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 				for _, e := range events[len(events)/10:] {
 					w.must(w.store.Hint(t.Context(), []drop.Hint{e}))
@@ -171,13 +173,18 @@ func TestShuffledEvents(t *testing.T) {
 			for i := range 500 {
 				write(i, 1)
 			}
-			early := slices.Clone(events[:100])
-			send(early)
+			send(slices.Clone(events[:100]))
 			for _, i := range chance.Perm(500)[:200] {
 				write(i, 2)
 			}
-			events = append(events, events[chance.IntN(100):]...) // doubled
-			send(events[:min(len(events), 1000-len(early))])
+			late := slices.Clone(events[100:])
+			for _, i := range chance.Perm(len(events))[:300] {
+				late = append(late, events[i]) // doubled
+			}
+			send(late)
+			if sent != 1000 || lost != 100 {
+				t.Fatalf("%d events were sent and %d of them lost", sent, lost)
+			}
 			w.round()
 			for key, etag := range last {
 				if n := w.count("drops JOIN jobs ON jobs.id = drops.job_id WHERE object_key = $1 AND etag = $2", key, etag); n != 1 {
