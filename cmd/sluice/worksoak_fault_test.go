@@ -77,22 +77,31 @@ func (c *workCycle) pause() {
 	<-time.After(time.Duration(c.random.Int64N(int64(c.calm) * 5 / 4)))
 }
 
-// moment returns at a random moment of the job's life, and its name: half of
-// them are held in the two that are short, the copy of the offers and the
-// statement behind it, which the commit follows.
+// moment returns at a random moment of the job's life, and its name. Half of them
+// are in the two that are short: the copy of the offers, and the last statement
+// with the commit behind it, at which an attempt is held, or has just been let go.
 func (c *workCycle) moment() string {
 	c.unlock = func() {}
-	table := []string{"", "", "offers", "results"}[c.random.IntN(4)]
-	if table != "" && c.hold(table) {
-		return map[string]string{"offers": "copying", "results": "committing"}[table]
-	}
-	if table == "" {
+	switch table := []string{"", "", "offers", "results"}[c.random.IntN(4)]; {
+	case table == "":
 		c.pause()
+	case !c.hold(table): // it is over
+	case table == "offers":
+		return "copying"
+	case c.random.IntN(2) == 0:
+		return "completing"
+	default:
+		c.unlock()
+		<-time.After(time.Duration(c.random.Int64N(int64(commitTime)))) // at the commit, or just behind it
+		return "committing"
 	}
 	var at string
 	c.fleet.ask(&at, `SELECT coalesce(stage, state) FROM jobs WHERE id = $1`, c.id)
 	return at
 }
+
+// commitTime is what the last statements of a job take, and a little more.
+const commitTime = 8 * time.Millisecond
 
 // hold makes the job's attempt wait for a table until unlock, and reports
 // whether it does.
