@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
@@ -30,6 +31,7 @@ type Writer struct {
 	buf    []byte // not yet sent
 
 	uploadID *string // nil before the first part
+	others   bool    // multipart uploads may have been begun whose answers were lost
 	parts    []types.CompletedPart
 	err      error // of the first failure, or errClosed
 }
@@ -59,6 +61,7 @@ func (w *Writer) Close() error {
 		w.Abort()
 		return w.err
 	}
+	w.abandonOthers(w.ctx)
 	w.err, w.buf, w.uploadID = errClosed, nil, nil
 	return nil
 }
@@ -68,13 +71,16 @@ func (w *Writer) Object() Object { return w.object }
 
 // Abort gives the object up and has S3 forget its parts.
 func (w *Writer) Abort() {
-	if w.uploadID != nil {
+	if w.uploadID != nil || w.others {
 		// Aborting is mostly due because ctx has ended. Parts that stay behind are the bucket's lifecycle rule's.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), 10*time.Second)
 		defer cancel()
-		_, _ = w.bucket.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-			Bucket: &w.bucket.name, Key: &w.object.Key, UploadId: w.uploadID,
-		})
+		w.abandonOthers(ctx)
+		if w.uploadID != nil {
+			_, _ = w.bucket.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+				Bucket: &w.bucket.name, Key: &w.object.Key, UploadId: w.uploadID,
+			})
+		}
 	}
 	if w.err == nil {
 		w.err = errClosed
@@ -111,10 +117,20 @@ func (w *Writer) begin() error {
 		ChecksumAlgorithm: types.ChecksumAlgorithmCrc64nvme, ChecksumType: types.ChecksumTypeFullObject,
 	})
 	if err != nil {
+		w.others = true
 		return fmt.Errorf("create multipart upload %s: %w", w.object.Key, err)
 	}
-	w.uploadID = out.UploadId
+	tries, told := retry.GetAttemptResults(out.ResultMetadata)
+	w.uploadID, w.others = out.UploadId, !told || len(tries.Results) > 1
 	return nil
+}
+
+// abandonOthers ends the multipart uploads of the key that are not the writer's, as
+// far as it can: while it writes, or after that, nobody else does.
+func (w *Writer) abandonOthers(ctx context.Context) {
+	if w.others {
+		_ = w.bucket.Abandon(ctx, w.object.Key)
+	}
 }
 
 func (w *Writer) finish() (err error) {

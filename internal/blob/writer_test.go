@@ -5,8 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"sluice/internal/blob"
 	"sluice/internal/devstack/devtest"
@@ -69,4 +73,35 @@ func TestWriterEndsWithItsContext(t *testing.T) {
 	wantError(t, w.Close(), context.Canceled)
 	_, err = b.Stat(t.Context(), "object")
 	wantError(t, err, blob.ErrNotFound)
+}
+
+// Where the answer to the beginning of a multipart upload is lost, it is begun
+// again: neither of the two is left, whatever becomes of the object.
+func TestWriterBeginsTwice(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(w *blob.Writer) error{
+		"closed":  func(w *blob.Writer) error { return w.Close() },
+		"aborted": func(w *blob.Writer) error { w.Abort(); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := devtest.S3Config(t)
+			server, address, _ := strings.Cut(cfg.Endpoint, "://")
+			cut := cfg
+			cut.Endpoint = server + "://" + cutter(t, address, 1) // once the server has done it
+			w := open(t, cut).Create(t.Context(), "object")
+			_, err := w.Write(random(9 << 20))
+			must(t, err)
+			must(t, end(w))
+			client := s3.New(s3.Options{
+				BaseEndpoint: &cfg.Endpoint, Region: cfg.Region, UsePathStyle: true,
+				Credentials: credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey, ""),
+			})
+			out, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &cfg.Bucket})
+			must(t, err)
+			if len(out.Uploads) != 0 {
+				t.Errorf("%d multipart uploads are left", len(out.Uploads))
+			}
+		})
+	}
 }
