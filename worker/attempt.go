@@ -18,6 +18,18 @@ import (
 	"sluice/internal/span"
 )
 
+// The objects that an attempt writes, in a folder of its own.
+const (
+	aggregatesName = "aggregates.parquet"
+	rejectsName    = "rejects.csv"
+)
+
+// attemptPrefix is what the keys of all that an attempt writes begin with: no other
+// attempt's do.
+func attemptPrefix(tenant, id string, fence int64) string {
+	return fmt.Sprintf("%s%d/", job.ResultPrefix(tenant, id), fence)
+}
+
 // attempt is one worker's go at one job, under one lease.
 type attempt struct {
 	cfg     Config
@@ -25,7 +37,7 @@ type attempt struct {
 	job     job.Job
 	keeper  *keeper
 	began   time.Time
-	objects string // what the keys of all that it writes begin with: no other attempt's do
+	objects string // its attemptPrefix
 
 	result              *pipeline.Result // nil until the file was read
 	aggregates, rejects blob.Object      // written so far; the zero Object is none
@@ -68,9 +80,9 @@ func (a *attempt) release(ctx context.Context) {
 // read runs the pipeline over the file and leaves the result's objects in S3,
 // where nobody sees them yet.
 func (a *attempt) read(ctx context.Context, settings pipeline.Settings, in io.Reader, progress func(pipeline.Progress)) (err error) {
-	aggregates := a.cfg.Bucket.Create(ctx, a.objects+"aggregates.parquet")
+	aggregates := a.cfg.Bucket.Create(ctx, a.objects+aggregatesName)
 	defer aggregates.Abort()
-	rejects := a.cfg.Bucket.Create(ctx, a.objects+"rejects.csv")
+	rejects := a.cfg.Bucket.Create(ctx, a.objects+rejectsName)
 	defer rejects.Abort()
 
 	var failure *pipeline.Failure

@@ -68,7 +68,7 @@ func (im *Importer) Import(ctx context.Context, in Import) (job.Job, error) {
 	a := &attempt{
 		cfg: im.cfg, lease: &hold.Lease, began: time.Now(),
 		job:     job.Job{Draft: in.Draft, ReferenceDay: hold.Day},
-		objects: fmt.Sprintf("%s%d/", job.ResultPrefix(hold.Lease.Tenant, hold.Lease.JobID), hold.Lease.Fence),
+		objects: attemptPrefix(hold.Lease.Tenant, hold.Lease.JobID, hold.Lease.Fence),
 	}
 	defer a.release(ctx)
 	held, cancel := context.WithCancelCause(ctx)

@@ -89,7 +89,7 @@ func (w *ingest) Work(ctx context.Context, rj *river.Job[job.IngestArgs]) error 
 func (w *ingest) attempt(ctx context.Context, lease *job.Lease, j job.Job, alone bool) error {
 	a := &attempt{
 		cfg: w.cfg, lease: lease, job: j, began: time.Now(),
-		objects: fmt.Sprintf("%s%d/", job.ResultPrefix(j.Tenant, j.ID), lease.Fence),
+		objects: attemptPrefix(j.Tenant, j.ID, lease.Fence),
 	}
 	held, cancel := context.WithCancelCause(ctx)
 	a.keeper = keepLease(held, cancel, w.cfg, lease)

@@ -37,6 +37,7 @@ type world struct {
 	jobs    *job.Store    // of the test's pool
 	bucket  *blob.Bucket  // not through the proxy
 	proxied *blob.Bucket
+	s3      blob.Config // of bucket
 	onS3    atomic.Pointer[func(w http.ResponseWriter, r *http.Request) (answered bool)]
 }
 
@@ -51,7 +52,7 @@ func newWorld(t *testing.T, edit ...func(*pgxpool.Config)) *world {
 	w.pool, w.work = open(t, dsn), open(t, dsn, edit...)
 	w.jobs = w.store(w.pool)
 	cfg := devtest.S3Config(t)
-	w.bucket = bucket(t, cfg)
+	w.bucket, w.s3 = bucket(t, cfg), cfg
 	server, err := url.Parse(cfg.Endpoint)
 	w.must(err)
 	through := httputil.NewSingleHostReverseProxy(server) // keeps the Host, which is signed

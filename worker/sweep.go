@@ -88,5 +88,22 @@ func (w *sweep) stray(ctx context.Context, stray *job.Stray) error {
 		w.metrics.orphans.Add(float64(len(keys)))
 		w.log.InfoContext(ctx, "objects of lost attempts deleted", slog.String("job_id", stray.JobID), slog.Int("object_keys", len(keys)))
 	}
+	if err := w.abandon(ctx, stray); err != nil {
+		return err
+	}
 	return w.cfg.Jobs.Swept(ctx, stray)
+}
+
+// abandon ends the multipart uploads of lost attempts. A result names none of their
+// keys, unless it is there whole.
+func (w *sweep) abandon(ctx context.Context, stray *job.Stray) error {
+	for _, fence := range stray.Lost() {
+		prefix := attemptPrefix(stray.Tenant, stray.JobID, fence)
+		for _, name := range []string{aggregatesName, rejectsName} {
+			if err := w.cfg.Bucket.Abandon(ctx, prefix+name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -205,21 +206,24 @@ func (w *soakWorld) judgeObjects() error {
 	if diff := cmp.Diff(named, stored); diff != "" {
 		return fmt.Errorf("objects that nobody names (+), or that are missing (-):\n%.2000s", diff)
 	}
-	return w.judgeMultipart()
+	return openMultipart(w, w.s3.Config, "")
 }
 
-// judgeMultipart wants no multipart upload that was begun and neither completed nor aborted.
-func (w *soakWorld) judgeMultipart() error {
-	w.Helper()
-	cfg := w.s3.Config
+// openMultipart wants no multipart upload below the prefix that was begun and neither completed nor aborted.
+func openMultipart(t testing.TB, cfg blob.Config, prefix string) error {
+	t.Helper()
 	client := s3.New(s3.Options{
 		BaseEndpoint: &cfg.Endpoint, Region: cfg.Region, UsePathStyle: true,
 		Credentials: credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey, ""),
 	})
-	out, err := client.ListMultipartUploads(w.Context(), &s3.ListMultipartUploadsInput{Bucket: &cfg.Bucket})
-	w.must(err)
-	if n := len(out.Uploads); n > 0 {
-		return fmt.Errorf("%d multipart uploads are left, the first of %s", n, aws.ToString(out.Uploads[0].Key))
+	out, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &cfg.Bucket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range out.Uploads {
+		if key := aws.ToString(u.Key); strings.HasPrefix(key, prefix) {
+			return fmt.Errorf("a multipart upload is left, of %s", key)
+		}
 	}
 	return nil
 }

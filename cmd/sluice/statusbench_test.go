@@ -68,5 +68,5 @@ func (f *fleet) fillQueue(n int) {
 	} {
 		f.exec(sql, n)
 	}
-	f.exec(`ANALYZE`)
+	f.exec(`VACUUM ANALYZE`)
 }

@@ -36,6 +36,7 @@ type fleet struct {
 	gone    []chan struct{}   // closed when that process has ended
 	pg      *devtest.Postgres // nil where the server is shared, and not to be killed
 	pool    *pgxpool.Pool     // the oracle's
+	s3      blob.Config       // not through the door
 	bucket  *blob.Bucket
 	door    *door
 	binary  string
@@ -74,7 +75,7 @@ func (f *fleet) start(dsn string, more []string) {
 		f.binary = binary(f)
 	}
 	s3, temp := devtest.S3Config(f), f.TempDir()
-	f.spill = f.TempDir()
+	f.s3, f.spill = s3, f.TempDir()
 	f.connect(dsn)
 	var err error
 	f.bucket, err = blob.New(f.Context(), s3)

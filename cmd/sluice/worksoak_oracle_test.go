@@ -38,10 +38,10 @@ func (f *fleet) ended(id string) (state, code string) {
 	return state, code
 }
 
-// outcome is all that a job came to: aggregates and decisions, as CSV.
+// outcome is all that a job came to: aggregates, decisions and rejects, as CSV.
 func (f *fleet) outcome(id string) string {
 	f.Helper()
-	return f.read(id+"/aggregates/") + f.read(id+"/offers/?decision=all")
+	return f.read(id+"/aggregates/") + f.read(id+"/offers/?decision=all") + f.read(id+"/rejects/")
 }
 
 // read returns the CSV of a job, once it can be had: where connections to
@@ -154,6 +154,9 @@ func (f *fleet) judgeObjects() (wrong []string) {
 		if !slices.Contains(there, key) {
 			wrong = append(wrong, "a result names what is not there: "+key)
 		}
+	}
+	if err := openMultipart(f, f.s3, "results/"); err != nil {
+		wrong = append(wrong, err.Error())
 	}
 	return wrong
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -64,7 +65,7 @@ func newWorkSoak(t *testing.T, seed uint64) *workSoak {
 	s := &workSoak{
 		// So little memory that sums go to temporary files, whose owners die.
 		fleet: newMortalFleet(t, "SLUICE_JOB_MEMORY_BYTES=64KiB"), random: rand.New(rand.NewPCG(seed, 0)), moments: map[string]int{}, slowest: map[string]time.Duration{},
-		files: []sample{newSample(t, 500), newSample(t, 60_000), newSample(t, 250_000)},
+		files: []sample{newSample(t, 500), rejecting(t, 60_000, 1), rejecting(t, 250_000, 100)},
 	}
 	for _, file := range s.files {
 		id, began := s.send(file), time.Now()
@@ -76,6 +77,24 @@ func newWorkSoak(t *testing.T, seed uint64) *workSoak {
 		s.golden = append(s.golden, s.outcome(id))
 		s.sent++
 	}
+	return s
+}
+
+// rejecting is newSample with further rows, in front of the others, that are
+// rejected: of 100 KB each, so that a hundred are a multipart upload of their own.
+func rejecting(t *testing.T, rows, rejects int) sample {
+	t.Helper()
+	s := newSample(t, rows)
+	text, err := os.ReadFile(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, rest, _ := strings.Cut(string(text), "\n")
+	text = []byte(header + "\n" + strings.Repeat("A001,2024-01-01,"+strings.Repeat("many ", 20_000)+"\n", rejects) + rest)
+	if err := os.WriteFile(s.path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.size = int64(len(text))
 	return s
 }
 

@@ -45,7 +45,7 @@ func (s *Store) Retry(ctx context.Context, tenant, id string) error {
 		if _, err := s.step(ctx, tx, change{id: id, to: UploadComplete, edit: func(j *row) { j.Deaths, j.DeathFences = 0, []int64{} }}); err != nil {
 			return err
 		}
-		return s.keepStray(ctx, tx, tenant, id) // the rejects of the attempt that failed
+		return s.keepStray(ctx, tx, Lease{JobID: id, Tenant: tenant}) // the rejects of the attempt that failed
 	})
 }
 
@@ -70,7 +70,7 @@ func (s *Store) DeleteTx(ctx context.Context, tx pgx.Tx, tenant, id string) erro
 		return fmt.Errorf("delete job %s: %w", id, err)
 	}
 	s.log.InfoContext(ctx, "job deleted", slog.String("job_id", id))
-	return s.keepStray(ctx, tx, tenant, id)
+	return s.keepStray(ctx, tx, Lease{JobID: id, Tenant: tenant})
 }
 
 // lockOwn locks a job of the tenant's, or returns ErrNotFound.

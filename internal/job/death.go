@@ -99,7 +99,7 @@ func (s *Store) buryTx(ctx context.Context, tx pgx.Tx, id string, held *Lease) e
 	if _, err := s.step(ctx, tx, c); err != nil {
 		return err
 	}
-	return s.keepStray(ctx, tx, j.Tenant, id)
+	return s.keepStray(ctx, tx, Lease{JobID: id, Tenant: j.Tenant, Fence: j.Fence})
 }
 
 // wait tells the user of a queued job why it is not its turn.

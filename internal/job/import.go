@@ -42,7 +42,7 @@ type Import struct {
 // LeaseHeartbeat; its objects are swept some time after SweepGrace otherwise.
 func (s *Store) BeginImport(ctx context.Context, tenant string) (*Import, error) {
 	i := &Import{Lease: Lease{JobID: NewID(), Tenant: tenant, Fence: importFence}}
-	r, err := s.q.HoldObjects(ctx, db.HoldObjectsParams{JobID: i.Lease.JobID, Tenant: tenant, Seconds: s.hold()})
+	r, err := s.q.HoldObjects(ctx, db.HoldObjectsParams{JobID: i.Lease.JobID, Tenant: tenant, Fence: importFence, Seconds: s.hold()})
 	if err != nil {
 		return nil, fmt.Errorf("begin import %s: %w", i.Lease.JobID, err)
 	}
@@ -107,5 +107,5 @@ func (s *Store) ClaimImportTx(ctx context.Context, tx pgx.Tx, i *Import, d Draft
 // those that were written since.
 func (s *Store) AbandonImport(ctx context.Context, i *Import) error {
 	s.log.WarnContext(ctx, "import lost", slog.String("job_id", i.Lease.JobID))
-	return s.InTx(ctx, func(tx pgx.Tx) error { return s.keepStray(ctx, tx, i.Lease.Tenant, i.Lease.JobID) })
+	return s.InTx(ctx, func(tx pgx.Tx) error { return s.keepStray(ctx, tx, i.Lease) })
 }

@@ -129,7 +129,7 @@ func (s *Store) Release(ctx context.Context, l *Lease, reason string, after time
 		if err != nil {
 			return err
 		}
-		return s.keepStray(ctx, tx, l.Tenant, l.JobID)
+		return s.keepStray(ctx, tx, *l)
 	})
 }
 

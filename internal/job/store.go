@@ -162,5 +162,5 @@ func (s *Store) AbortTx(ctx context.Context, tx pgx.Tx, id, detail string) error
 	if err := s.q.WithTx(tx).TellStop(ctx, id); err != nil {
 		return fmt.Errorf("tell worker of job %s: %w", id, err)
 	}
-	return s.keepStray(ctx, tx, j.Tenant, id)
+	return s.keepStray(ctx, tx, Lease{JobID: id, Tenant: j.Tenant, Fence: j.Fence - 1})
 }

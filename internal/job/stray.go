@@ -43,6 +43,10 @@ func (s *Store) ClaimStray(ctx context.Context) (*Stray, error) {
 	return &Stray{JobID: row.JobID, Tenant: row.Tenant, row: row}, nil
 }
 
+// Lost are the fences of attempts that may have begun objects of which no list
+// tells, and of some that never were.
+func (t *Stray) Lost() []int64 { return t.row.Fences }
+
 // Names tells whether the key is in use: named by the job's result, or written
 // by the attempt that runs.
 func (t *Stray) Names(key string) bool {
@@ -72,11 +76,12 @@ func (s *Store) Swept(ctx context.Context, t *Stray) error {
 	return nil
 }
 
-// keepStray has the objects of a job looked through once the grace is over.
-func (s *Store) keepStray(ctx context.Context, tx pgx.Tx, tenant, id string) error {
-	err := s.q.WithTx(tx).KeepStray(ctx, db.KeepStrayParams{JobID: id, Tenant: tenant, Seconds: s.grace.Seconds()})
+// keepStray has the objects of a job looked through once the grace is over, and
+// what the attempt of that lease, if its fence is not 0, has begun.
+func (s *Store) keepStray(ctx context.Context, tx pgx.Tx, lost Lease) error {
+	err := s.q.WithTx(tx).KeepStray(ctx, db.KeepStrayParams{JobID: lost.JobID, Tenant: lost.Tenant, Fence: lost.Fence, Seconds: s.grace.Seconds()})
 	if err != nil {
-		return fmt.Errorf("keep stray %s: %w", id, err)
+		return fmt.Errorf("keep stray %s: %w", lost.JobID, err)
 	}
 	return nil
 }

@@ -11,8 +11,8 @@ import (
 )
 
 const holdObjects = `-- name: HoldObjects :one
-INSERT INTO strays (job_id, tenant, sweep_at)
-VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3::float8))
+INSERT INTO strays (job_id, tenant, sweep_at, fences)
+VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3::float8), ARRAY[$4::bigint])
 RETURNING sweep_at, clock_timestamp()::timestamptz AS clock
 `
 
@@ -20,6 +20,7 @@ type HoldObjectsParams struct {
 	JobID   string
 	Tenant  string
 	Seconds float64
+	Fence   int64
 }
 
 type HoldObjectsRow struct {
@@ -29,7 +30,12 @@ type HoldObjectsRow struct {
 
 // Who writes objects of a job that is not there yet holds them against the sweep: sweep_at is its token.
 func (q *Queries) HoldObjects(ctx context.Context, arg HoldObjectsParams) (HoldObjectsRow, error) {
-	row := q.db.QueryRow(ctx, holdObjects, arg.JobID, arg.Tenant, arg.Seconds)
+	row := q.db.QueryRow(ctx, holdObjects,
+		arg.JobID,
+		arg.Tenant,
+		arg.Seconds,
+		arg.Fence,
+	)
 	var i HoldObjectsRow
 	err := row.Scan(&i.SweepAt, &i.Clock)
 	return i, err

@@ -84,6 +84,7 @@ type Stray struct {
 	JobID   string
 	Tenant  string
 	SweepAt time.Time
+	Fences  []int64
 }
 
 type TenantLimit struct {

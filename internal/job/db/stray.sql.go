@@ -15,7 +15,7 @@ UPDATE strays SET sweep_at = clock_timestamp() + make_interval(secs => $1::float
 WHERE job_id = (
   SELECT s.job_id FROM strays AS s WHERE s.sweep_at <= clock_timestamp()
   ORDER BY s.sweep_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING job_id, tenant, sweep_at
+RETURNING job_id, tenant, sweep_at, fences
 `
 
 // The one that is due longest. It is due again after the grace, unless StraySwept
@@ -23,24 +23,35 @@ RETURNING job_id, tenant, sweep_at
 func (q *Queries) ClaimStray(ctx context.Context, seconds float64) (Stray, error) {
 	row := q.db.QueryRow(ctx, claimStray, seconds)
 	var i Stray
-	err := row.Scan(&i.JobID, &i.Tenant, &i.SweepAt)
+	err := row.Scan(
+		&i.JobID,
+		&i.Tenant,
+		&i.SweepAt,
+		&i.Fences,
+	)
 	return i, err
 }
 
 const keepStray = `-- name: KeepStray :exec
-INSERT INTO strays (job_id, tenant, sweep_at)
-VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3::float8))
-ON CONFLICT (job_id) DO UPDATE SET sweep_at = excluded.sweep_at
+INSERT INTO strays (job_id, tenant, sweep_at, fences)
+VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3::float8), array_remove(ARRAY[$4::bigint], 0))
+ON CONFLICT (job_id) DO UPDATE SET sweep_at = excluded.sweep_at, fences = strays.fences || excluded.fences
 `
 
 type KeepStrayParams struct {
 	JobID   string
 	Tenant  string
 	Seconds float64
+	Fence   int64
 }
 
 func (q *Queries) KeepStray(ctx context.Context, arg KeepStrayParams) error {
-	_, err := q.db.Exec(ctx, keepStray, arg.JobID, arg.Tenant, arg.Seconds)
+	_, err := q.db.Exec(ctx, keepStray,
+		arg.JobID,
+		arg.Tenant,
+		arg.Seconds,
+		arg.Fence,
+	)
 	return err
 }
 

@@ -1,7 +1,7 @@
 -- name: HoldObjects :one
 -- Who writes objects of a job that is not there yet holds them against the sweep: sweep_at is its token.
-INSERT INTO strays (job_id, tenant, sweep_at)
-VALUES (@job_id, @tenant, clock_timestamp() + make_interval(secs => @seconds::float8))
+INSERT INTO strays (job_id, tenant, sweep_at, fences)
+VALUES (@job_id, @tenant, clock_timestamp() + make_interval(secs => @seconds::float8), ARRAY[@fence::bigint])
 RETURNING sweep_at, clock_timestamp()::timestamptz AS clock;
 
 -- name: HoldObjectsOn :execrows

@@ -1,7 +1,7 @@
 -- name: KeepStray :exec
-INSERT INTO strays (job_id, tenant, sweep_at)
-VALUES (@job_id, @tenant, clock_timestamp() + make_interval(secs => @seconds::float8))
-ON CONFLICT (job_id) DO UPDATE SET sweep_at = excluded.sweep_at;
+INSERT INTO strays (job_id, tenant, sweep_at, fences)
+VALUES (@job_id, @tenant, clock_timestamp() + make_interval(secs => @seconds::float8), array_remove(ARRAY[@fence::bigint], 0))
+ON CONFLICT (job_id) DO UPDATE SET sweep_at = excluded.sweep_at, fences = strays.fences || excluded.fences;
 
 -- name: ClaimStray :one
 -- The one that is due longest. It is due again after the grace, unless StraySwept
