@@ -45,6 +45,9 @@ func (g *Gateway) door(handle func(*request) error, most int64) echo.HandlerFunc
 			g: g, c: c, ctx: ctx, tenant: job.Tenant(ctx), route: c.Request().Method + " " + c.Path() + " " + c.Param("id"),
 			body: newBody(c, most, g.cfg.BodyStall),
 		}
+		if p := r.body.problem(); p != nil { // it says itself that it is too large
+			return p
+		}
 		leave, err := g.enter(r.tenant)
 		if err != nil {
 			c.Response().Header().Set("Retry-After", "1")
@@ -197,6 +200,9 @@ func newBody(c echo.Context, most int64, stall time.Duration) *body {
 	b := &body{r: c.Request().Body, conn: http.NewResponseController(c.Response()), stall: stall}
 	if most > 0 {
 		b.r = http.MaxBytesReader(c.Response(), c.Request().Body, most)
+		if c.Request().ContentLength > most {
+			b.err = &http.MaxBytesError{Limit: most}
+		}
 	}
 	return b
 }
