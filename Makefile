@@ -162,13 +162,14 @@ help: ## List the targets
 		/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # What the tests need beside Go: Debian's postgresql, Node for the test with
-# tus-js-client, Chromium for those of the page, curl and Python's requests for the
-# examples of docs; these print their reason and are skipped without it.
+# tus-js-client, Chromium for those of the page, tuspy for the client of Python, curl
+# and Python's requests for the examples of docs; these print their reason and are skipped without it.
 .PHONY: deps
 deps:
 	@go run ./cmd/sluicedev deps
 	@need=; command -v node >/dev/null && command -v npm >/dev/null || need='nodejs npm'; \
 	command -v chromium >/dev/null || need="$$need chromium"; \
+	/usr/bin/python3 -c 'import tusclient' 2>/dev/null || need="$$need python3-tuspy"; \
 	command -v curl >/dev/null || need="$$need curl"; \
 	python3 -c 'import requests' 2>/dev/null || need="$$need python3-requests"; \
 	if [ -z "$$need" ]; then exit 0; fi; \

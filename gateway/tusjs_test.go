@@ -46,13 +46,15 @@ func TestTusJSClient(t *testing.T) {
 			s.wantHead(path, fields{"Upload-Offset": fmt.Sprint(len(content)), "Upload-Metadata": metadata("filename", "übung.csv", "filetype", "text/csv", "note", "kept")})
 		})
 	}
-	t.Run("terminate", func(t *testing.T) {
-		t.Parallel()
-		path, _ := s.drive(t, dir, "terminate", file)
-		if a := s.do(http.MethodHead, path, tus(), nil); a.status != http.StatusGone {
-			t.Errorf("HEAD after termination: %d", a.status)
-		}
-	})
+	for _, scenario := range []string{"terminate", "terminateComplete"} {
+		t.Run(scenario, func(t *testing.T) {
+			t.Parallel()
+			path, _ := s.drive(t, dir, scenario, file)
+			if a := s.do(http.MethodHead, path, tus(), nil); a.status != http.StatusGone {
+				t.Errorf("HEAD after termination: %d", a.status)
+			}
+		})
+	}
 }
 
 // drive runs one scenario of drive.js and returns the upload's path and the

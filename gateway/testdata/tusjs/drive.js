@@ -49,6 +49,12 @@ const scenarios = {
     return upload({ chunkSize: MIB, uploadUrl: url })
   },
   terminate: () => upload({ chunkSize: MIB, onChunk: stopAfter(2, true) }),
+  // As the client's own end-to-end specs do with what they have uploaded.
+  terminateComplete: async () => {
+    const url = await upload({})
+    await Upload.terminate(url)
+    return url
+  },
 }
 
 const url = await scenarios[scenario]()
