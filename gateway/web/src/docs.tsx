@@ -13,6 +13,7 @@ interface Document {
   components: Record<string, Record<string, unknown>>;
 }
 
+const PROBLEM = 'application/problem+json'; // its members are the same in every answer: shown once, at the top
 const METHODS = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'];
 
 export function Docs() {
@@ -33,6 +34,7 @@ export function Docs() {
       <h1>{doc.info.title}</h1>
       <Prose text={doc.info.description} />
       <p><a href="/openapi.yaml">openapi.yaml</a></p>
+      <details class="card"><summary><code>{PROBLEM}</code> <span class="note">What every error is</span></summary><Shape schema={doc.components.schemas!.Problem as Schema} at={at} depth={0} /></details>
       {Object.entries(doc.paths).flatMap(([path, item]) => METHODS.filter(m => item[m]).map(method => {
         const o = item[method]!;
         const parameters = [...item.parameters ?? [], ...o.parameters ?? []].map(at);
@@ -46,7 +48,7 @@ export function Docs() {
             {o.requestBody && <p>Body: {Object.keys(o.requestBody.content).map(m => <code key={m}>{m} </code>)}</p>}
             <dl>{Object.entries(o.responses).map(([status, a]) => {
               const answer = at(a);
-              return <div key={status}><dt><code>{status}</code></dt><dd>{answer.description} {Object.entries(answer.content ?? {}).map(([m, c]) => <div key={m}><code>{m}</code>{c.schema && <Shape schema={c.schema} at={at} depth={0} />}</div>)}</dd></div>;
+              return <div key={status}><dt><code>{status}</code></dt><dd>{answer.description} {Object.entries(answer.content ?? {}).map(([m, c]) => <div key={m}><code>{m}</code>{c.schema && m !== PROBLEM && <Shape schema={c.schema} at={at} depth={0} />}</div>)}</dd></div>;
             })}</dl>
           </details>
         );

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { read } from './api';
 import { actions } from './actions';
 import { count, when } from './text';
-import { stored } from './transfer';
+import { moved } from './transfer';
 import type { State, Status } from './types';
 import { ended } from './types';
 
@@ -34,7 +34,7 @@ export function History({ shown }: { shown: boolean }) {
     timer = setTimeout(load, query ? 200 : 0); // not at each key
     document.addEventListener('visibilitychange', visible);
     return () => { stop.abort(); clearTimeout(timer); document.removeEventListener('visibilitychange', visible); };
-  }, [shown, query, state, cursors, round, stored.value]);
+  }, [shown, query, state, cursors, round, moved.value]);
   const act = async (run: () => Promise<unknown>) => {
     try { await run(); setProblem(''); } catch (error) { setProblem((error as Error).message); }
     setRound(round + 1);

@@ -48,11 +48,12 @@ function Live({ status: s }: { status: Status }) {
       {!failed && (
         <ol class="steps">{STEPS.map(([key, text], i) => <li key={key} class={i < at || s.state === 'JOB_COMPLETE' ? 'done' : i === at ? 'now' : ''} aria-current={i === at ? 'step' : undefined}>{text}</li>)}</ol>
       )}
-      <p role="status" class={failed ? 'bad' : ''}>{s.error ?? s.message}</p>
+      <p role="status" class={s.state === 'FAILED' ? 'bad' : ''}>{s.error ?? s.message}</p>
       {!ended(s) && <progress max={100} value={s.progress.percentage} aria-label="Progress" />}
       <p class="note">
-        <span class="n">{count(s.rows_accepted)}</span> rows accepted · <span class="n">{count(s.rows_rejected)}</span> rejected
-        {s.progress.bytes_total !== null && <> · {bytes(s.progress.bytes_total)}</>}
+        {s.state === 'OPEN'
+          ? <span class="n">{bytes(s.progress.bytes_received)}{s.progress.bytes_total !== null && ` of ${bytes(s.progress.bytes_total)}`} stored</span>
+          : <><span class="n">{count(s.rows_accepted)}</span> rows accepted · <span class="n">{count(s.rows_rejected)}</span> rejected · {bytes(s.progress.bytes_received)}</>}
         {' · '}since {when(s.created_at)}
         {s.estimated_remaining_seconds !== null && !ended(s) && <> · about {duration(s.estimated_remaining_seconds)} left</>}
       </p>

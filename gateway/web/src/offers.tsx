@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { read } from './api';
 import { Bars } from './chart';
 import { amount, count, percent, plural, reason, words } from './text';
-import type { Day, Offer, OfferPage, Query } from './types';
+import type { Answer, Day, Offer, OfferPage, Query } from './types';
 
 const PAGE = 20;
 
@@ -75,7 +75,7 @@ function Head({ by, now, set, number, children }: { by: Exclude<Sort, `-${string
   const next = order === 'ascending' ? down : order === 'descending' ? by : number ? down : by;
   return (
     <th scope="col" class={number ? 'n' : ''} aria-sort={order ?? 'none'}>
-      <button class="sort" onClick={() => set(next)}>{children}<span aria-hidden="true">{order === 'ascending' ? '▲' : order === 'descending' ? '▼' : ''}</span></button>
+      <button class="sort" onClick={() => set(next)}>{children}</button>
     </th>
   );
 }
@@ -85,7 +85,9 @@ function Account({ id, offer: o, months, close }: { id: string; offer: Offer; mo
   const [days, setDays] = useState<Day[]>();
   useEffect(() => { dialog.current?.showModal(); }, []);
   useEffect(() => {
-    read('/api/jobs/{id}/aggregates/', { path: { id }, query: { limit: 1000, account_id: o.account_id! } }).then(a => setDays(a.aggregates), () => setDays([]));
+    const stop = new AbortController();
+    daysOf(id, o.account_id!, stop.signal).then(setDays, () => { if (!stop.signal.aborted) setDays([]); });
+    return () => stop.abort();
   }, [id, o]);
   return (
     <dialog ref={dialog} onClose={close} onClick={e => { if (e.target === dialog.current) dialog.current?.close(); }} aria-labelledby="account-title">
@@ -98,21 +100,44 @@ function Account({ id, offer: o, months, close }: { id: string; offer: Offer; mo
       <h3>Daily flow <span class="key revenue">in</span> <span class="key expense">out</span> <span class="key shade">window of {plural(months, 'month')}</span></h3>
       {days && days.length > 0 && <Flow days={days} asOf={o.as_of} months={months} />}
       {days?.length === 0 && <p class="note">There are no daily sums of this account.</p>}
-      {days?.length === 1000 && <p class="note">The first 1,000 days are drawn.</p>}
     </dialog>
   );
 }
 
-// Flow draws the days on which something moved, in their order; the window the
-// decision looked at is shaded.
+// daysOf reads the daily sums of an account, all of them that have a date.
+async function daysOf(id: string, account: string, signal: AbortSignal): Promise<Day[]> {
+  const days: Day[] = [];
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const page: Answer<'/api/jobs/{id}/aggregates/'> = await read('/api/jobs/{id}/aggregates/', { path: { id }, query: { limit: 1000, account_id: account, cursor } }, signal);
+    days.push(...page.aggregates.filter(d => d.date));
+    cursor = page.next_cursor;
+  }
+  return days;
+}
+
+const DAY = 86_400_000, MOST = 120; // milliseconds, and bars
+const dayNumber = (date: string) => Date.parse(date) / DAY;
+const civil = (day: number) => new Date(day * DAY).toISOString().slice(0, 10);
+
+// Flow draws an account's life, as many days to a bar as it takes; the window
+// that the decision looked at is shaded.
 function Flow({ days, asOf, months }: { days: Day[]; asOf: string | null; months: number }) {
-  const begin = asOf ? new Date(Date.UTC(Number(asOf.slice(0, 4)), Number(asOf.slice(5, 7)) - months, 1)).toISOString().slice(0, 10) : '';
-  const within = days.map((d, i) => d.date && d.date >= begin && (!asOf || d.date <= asOf) ? i : -1).filter(i => i >= 0);
+  const first = dayNumber(days[0]!.date!), last = dayNumber(days.at(-1)!.date!);
+  const width = Math.ceil((last - first + 1) / MOST), bin = (day: number) => Math.floor((day - first) / width);
+  const flow = Array.from({ length: bin(last) + 1 }, () => ({ in: 0, out: 0 }));
+  for (const d of days) {
+    const b = flow[bin(dayNumber(d.date!))]!;
+    b.in += d.revenue_amount;
+    b.out += d.total_amount - d.revenue_amount;
+  }
+  const begin = asOf ? Math.max(first, Date.UTC(Number(asOf.slice(0, 4)), Number(asOf.slice(5, 7)) - months, 1) / DAY) : first;
+  const end = asOf ? Math.min(last, dayNumber(asOf)) : last;
+  const label = (i: number) => { const from = first + i * width, to = Math.min(last, from + width - 1); return from === to ? civil(from) : `${civil(from)} to ${civil(to)}`; };
   return (
-    <Bars label={`Daily flow on ${plural(days.length, 'day')}`} {...(within.length ? { shade: [within[0]!, within.at(-1)!] as [number, number] } : {})}
-      bars={days.map(d => ({
-        label: d.date ?? 'all', title: `${d.date}: in ${amount(d.revenue_amount)}, net ${amount(d.total_amount)}`,
-        parts: [{ value: d.revenue_amount, kind: 'revenue' }, { value: d.total_amount - d.revenue_amount, kind: 'expense' }],
+    <Bars label={`Flow from ${civil(first)} to ${civil(last)}, ${plural(days.length, 'day')} with transactions`} {...(begin <= end ? { shade: [bin(begin), bin(end)] as [number, number] } : {})}
+      bars={flow.map((b, i) => ({
+        label: civil(first + i * width), title: `${label(i)}: in ${amount(b.in)}, out ${amount(-b.out)}`,
+        parts: [{ value: b.in, kind: 'revenue' }, { value: b.out, kind: 'expense' }],
       }))} />
   );
 }

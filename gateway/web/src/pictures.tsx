@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { read } from './api';
 import { Bars, type Bar } from './chart';
-import { amount, compact, count, plural } from './text';
+import { amount, count, plural, round } from './text';
 import type { Portfolio } from './types';
 
 const WIDTHS = [5, 10, 25, 50], MOST = 24; // points of score per bar, and bars
@@ -25,7 +25,7 @@ export function Pictures({ id }: { id: string }) {
         </figure>
       )}
       {months.length > 0 && (
-        <figure class="card">
+        <figure class="card wide">
           <figcaption>By month <span class="key revenue">revenue</span> <span class="key expense">expense</span></figcaption>
           <Bars bars={months.map(m => ({
             label: m.month, title: `${m.month}: revenue ${amount(m.revenue_amount)}, net ${amount(m.total_amount)}, ${plural(m.transaction_count, 'transaction')}`,
@@ -60,7 +60,7 @@ function amounts(p: Portfolio): Bar[] {
   const offers = new Map(p.amounts.map(a => [Math.round(a.from / width), a.offers]));
   for (let i = Math.round(first.from / width); i <= Math.round(p.amounts.at(-1)!.from / width); i++) {
     const n = offers.get(i) ?? 0;
-    bars.push({ label: compact(i * width), title: `from ${amount(i * width)} to less than ${amount((i + 1) * width)}: ${plural(n, 'offer')}`, parts: [{ value: n, kind: 'approved' }] });
+    bars.push({ label: round(i * width), title: `from ${amount(i * width)} to less than ${amount((i + 1) * width)}: ${plural(n, 'offer')}`, parts: [{ value: n, kind: 'approved' }] });
   }
   return bars;
 }

@@ -5,6 +5,8 @@ import { useId } from 'preact/hooks';
 
 const SHOWN = 6;
 
+const looks = (role?: Role) => `${role ? 'used' : ''} ${role === 'amount' || role === 'debit' || role === 'credit' ? 'n' : ''}`;
+
 export function Table({ preview, reading: r, found, set }: { preview: Preview; reading: Reading; found: Reading; set: (r: Reading) => void }) {
   const id = useId();
   const table = rows(preview.text, r.delimiter, r.headerLine + SHOWN);
@@ -25,7 +27,7 @@ export function Table({ preview, reading: r, found, set }: { preview: Preview; r
         <table class="preview">
           <thead>
             <tr>{names.map((name, i) => (
-              <th key={i} scope="col" class={r.roles[i] ? 'used' : ''}>
+              <th key={i} scope="col" class={looks(r.roles[i])}>
                 <span class="cell" id={`${id}-${i}`}>{r.header ? name : `Column ${i + 1}`}</span>
                 <select aria-label={`Column ${i + 1} ${r.header ? name : ''} is`} value={r.roles[i] ?? ''} onChange={e => role(i, e.currentTarget.value as Role)}>
                   {ROLES.map(([v, text]) => <option key={v} value={v}>{text}</option>)}
@@ -34,7 +36,7 @@ export function Table({ preview, reading: r, found, set }: { preview: Preview; r
             ))}</tr>
           </thead>
           <tbody>{body.map((row, n) => (
-            <tr key={n}>{names.map((_, i) => <td key={i} class={`${r.roles[i] ? 'used' : ''} ${['amount', 'debit', 'credit'].includes(r.roles[i] ?? '') ? 'n' : ''}`}><span class="cell">{row[i] ?? ''}</span></td>)}</tr>
+            <tr key={n}>{names.map((_, i) => <td key={i} class={looks(r.roles[i])}><span class="cell">{row[i] ?? ''}</span></td>)}</tr>
           ))}</tbody>
         </table>
       </div>

@@ -111,7 +111,7 @@ export function Send() {
         <div class="card">
           <Model />
           <div class="line end">
-            <button onClick={() => { waiting.value = []; }}>Put away</button>
+            <button onClick={() => { waiting.value = []; }}>Do not send</button>
             <button class="primary" autofocus onClick={() => void send()}>Send {ready.length === 1 ? bytes(ready[0]!.file.size) : plural(ready.length, 'file')}</button>
           </div>
         </div>
@@ -132,7 +132,7 @@ function Look({ waiting: w }: { waiting: Waiting }) {
         <button class="quiet" aria-label={`Remove ${w.file.name}`} onClick={() => { waiting.value = waiting.value.filter(x => x !== w); }}>✕</button>
       </div>
       {w.changed && (
-        <p class="warn">A file of this name was being sent and is not finished ({percent(w.changed.offset / w.changed.size)}). This one is not the same, so it is sent from its beginning.</p>
+        <p class="warn">A file of this name was being sent and is not finished ({percent(Math.floor(100 * w.changed.offset / w.changed.size) / 100)}). This one is not the same, so it is sent from its beginning.</p>
       )}
       {w.preview.kind === 'excel' && <p class="bad" role="alert">This is an Excel workbook. Save it as CSV (File, Save as, CSV UTF-8) and drop that file.</p>}
       {w.preview.kind === 'binary' && <p class="bad" role="alert">This is no text file of transactions. A CSV export of the same data is.</p>}
@@ -176,7 +176,7 @@ function Going({ transfer: t }: { transfer: Transfer }) {
       </div>
       {phase !== 'stored' && <progress max={size || 1} value={size ? sent : 1} aria-label={`Sent of ${t.file.name}`} />}
       <p class={phase === 'failed' ? 'bad' : phase === 'waiting' ? 'warn' : 'note'} data-phase={phase}>
-        <span class="n">{bytes(sent)} of {bytes(size)}</span> · <span role="status">{now}</span>
+        <span class="n">{phase === 'stored' ? bytes(size) : `${bytes(sent)} of ${bytes(size)}`}</span> · <span role="status">{now}</span>
       </p>
     </article>
   );

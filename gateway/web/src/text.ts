@@ -2,10 +2,12 @@
 const whole = new Intl.NumberFormat('en');
 const money = new Intl.NumberFormat('en', { minimumFractionDigits: 2, maximumFractionDigits: 6 });
 const short = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
+const edge = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 3 });
 
 export const count = (n: number) => whole.format(n);
 export const amount = (n: number) => Number.isInteger(n) ? whole.format(n) : money.format(n);
 export const compact = (n: number) => short.format(n);
+export const round = (n: number) => edge.format(n); // of a bin's edge, which neighbours must not share
 export const percent = (n: number) => `${+(n * 100).toFixed(2)} %`;
 export const plural = (n: number, word: string) => `${count(n)} ${word}${n === 1 ? '' : 's'}`;
 

@@ -14,8 +14,8 @@ const FIRST_WAIT = 500, MAX_WAIT = 15_000;
 const AT_ONCE = 4;
 const turns = { going: new Set<Transfer>(), next: [] as Transfer[] };
 
-// stored counts the files that this page has sent to their end: there are jobs to show.
-export const stored = signal(0);
+// moved counts what this page has done that the list of jobs shows.
+export const moved = signal(0);
 
 let made = 0;
 
@@ -42,7 +42,7 @@ export class Transfer {
       fingerprint: async () => fingerprint,
       removeFingerprintOnSuccess: true,
       metadata: { ...previous?.metadata, filename: file.name, filetype: file.type, ...settings },
-      onUploadUrlAvailable: () => { this.id.value = idOf(this.upload.url); },
+      onUploadUrlAvailable: () => { this.id.value = idOf(this.upload.url); moved.value++; },
       onProgress: sent => this.progress(sent),
       onSuccess: () => this.end('stored'),
       onError: error => this.lost(error),
@@ -91,11 +91,9 @@ export class Transfer {
   }
 
   private end(phase: 'stored' | 'cancelled') {
-    if (phase === 'stored') {
-      this.sent.value = this.file.size;
-      stored.value++;
-    }
+    if (phase === 'stored') this.sent.value = this.file.size;
     this.phase.value = phase;
+    moved.value++;
     this.forget();
     this.yield();
   }

@@ -1,6 +1,6 @@
 // What is given up on its way, when its last byte may have arrived already.
 import assert from 'node:assert/strict';
-import { api, csv, drop, jobs, line, phase, reaches, sendButton, shot, url } from './tools.js';
+import { api, csv, drop, jobs, line, phase, reaches, sendButton, views, url } from './tools.js';
 
 // held lets the server take a file and keeps its answer from the page. It returns the job's id, and what lets go.
 async function held(page, name, content) {
@@ -28,7 +28,7 @@ export const cancelling = {
     await page.getByRole('button', { name: 'Cancel done.csv' }).first().click();
     await phase(page, 'stored');
     await page.getByText('It was stored before it could be cancelled').waitFor();
-    await shot(page, 'toolate');
+    await views(page, 'toolate');
     letGo();
     assert.deepEqual((await jobs()).map(j => [j.filename, j.state]), [['done.csv', 'JOB_COMPLETE']]);
     assert.equal(await page.evaluate(() => localStorage.length), 0, 'it is remembered as unfinished');
@@ -55,7 +55,7 @@ export const cancelling = {
     await network(true);
     await page.getByRole('article', { name: 'away.csv' }).getByRole('button', { name: 'Cancel away.csv' }).click();
     await phase(page, 'cancelling');
-    await shot(page, 'cancelling');
+    await views(page, 'cancelling');
     await network(false);
     await phase(page, 'cancelled');
     assert.deepEqual((await jobs()).map(j => [j.filename, j.state]), [['away.csv', 'ABORTED'], ['queued.csv', 'ABORTED']]);

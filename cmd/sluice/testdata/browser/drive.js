@@ -15,7 +15,7 @@ import { sending } from './sending.js';
 import { DESKTOP, folder, scenario, shot } from './tools.js';
 
 const context = await chromium.launchPersistentContext(join(folder, 'profile'), {
-  executablePath: process.env.CHROMIUM, headless: true, viewport: DESKTOP, acceptDownloads: true,
+  executablePath: process.env.CHROMIUM, headless: true, viewport: DESKTOP, reducedMotion: 'reduce', acceptDownloads: true,
   httpCredentials: process.env.ADMIN_KEY && { username: 'operator', password: process.env.ADMIN_KEY },
   args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--enable-precise-memory-info'],
 });

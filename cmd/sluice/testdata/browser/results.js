@@ -1,7 +1,7 @@
 // What comes of them, and what can be done to them.
 import { readFileSync } from 'node:fs';
 import assert from 'node:assert/strict';
-import { accessible, api, csv, done, drop, jobs, line, reaches, sendButton, shot, url } from './tools.js';
+import { accessible, api, csv, done, drop, jobs, line, reaches, sendButton, views, url } from './tools.js';
 
 const HOSTILE = '<img src=x onerror="window.hit=1">';
 
@@ -14,7 +14,7 @@ export const results = {
     await page.locator('mark', { hasText: '12x.50' }).first().waitFor();
     assert.equal(await page.locator('mark').count(), 6);
     await accessible(page, 'rejects');
-    await shot(page, 'rejects');
+    await views(page, 'rejects');
     // What is saved is mended by hand and falls on the page as it is.
     const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'All 6, CSV' }).click()]);
     const mended = readFileSync(await saved.path(), 'utf8').replaceAll('12x.50', '12.50');
@@ -38,7 +38,7 @@ export const results = {
     await done(page);
     await page.getByRole('button', { name: HOSTILE }).first().click();
     await page.locator('dialog .chart').waitFor();
-    await shot(page, 'hostile');
+    await views(page, 'hostile');
     await page.keyboard.press('Escape');
     await page.goto(`${url}/#`);
     await page.getByRole('link', { name: HOSTILE }).first().waitFor();
@@ -62,7 +62,7 @@ export const results = {
     await page.getByLabel('Group').selectOption('account_id');
     await page.getByText('3 changed').waitFor();
     await accessible(page, 'model settings');
-    await shot(page, 'settings');
+    await views(page, 'settings');
     const creation = page.waitForRequest(r => r.method() === 'POST' && r.url().endsWith('/files/'));
     await sendButton(page).click();
     const sent = Object.fromEntries((await creation).headers()['upload-metadata'].split(',').map(pair => pair.split(' ')).map(([k, v]) => [k, Buffer.from(v ?? '', 'base64').toString()]));
@@ -73,7 +73,7 @@ export const results = {
     await page.locator('#job-title', { hasText: 'chosen.csv' }).waitFor(); // its card on the front door has a Cancel, too
     await page.getByRole('button', { name: 'Cancel' }).click();
     await page.getByRole('button', { name: 'Try again' }).waitFor();
-    await shot(page, 'cancelled');
+    await views(page, 'cancelled');
     await accessible(page, 'cancelled');
     await page.getByRole('button', { name: 'Try again' }).click();
     await page.getByRole('button', { name: 'Cancel' }).waitFor();
@@ -121,7 +121,7 @@ export const results = {
     await page.getByRole('button', { name: 'Log in' }).click();
     await page.getByText('does not know this key').waitFor();
     await accessible(page, 'key form');
-    await shot(page, 'key');
+    await views(page, 'key');
     await page.getByLabel('This server asks for an API key').fill('browser-key');
     await page.getByLabel('This server asks for an API key').press('Enter');
     await page.getByRole('button', { name: 'Log out' }).waitFor();
@@ -152,7 +152,7 @@ export const results = {
     await page.goto(`${process.env.ELSEWHERE}/`);
     await page.getByLabel('Your transactions').setInputFiles({ name: 'mine.csv', mimeType: 'text/csv', buffer: Buffer.from(csv(20_000)) });
     await page.getByText('Received, and completed.').waitFor();
-    await shot(page, 'elsewhere');
+    await views(page, 'elsewhere');
     assert.deepEqual(refused, []);
     const headers = { Authorization: `Bearer ${(await (await token).json()).token}` };
     const id = await page.evaluate(() => performance.getEntriesByType('resource').map(e => e.name.match(/job_\w+/)?.[0]).find(Boolean));
@@ -173,6 +173,6 @@ export const results = {
     await page.locator('.operation').first().waitFor();
     await page.locator('.operation', { hasText: '/api/jobs/{id}/status/' }).first().locator('summary').click();
     await accessible(page, 'docs');
-    await shot(page, 'docs');
+    await views(page, 'docs');
   },
 };

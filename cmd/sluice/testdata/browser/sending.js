@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
-import { accessible, cable, csv, done, drop, folder, jobs, line, phase, PHONE, reaches, sendButton, shot, url, wide } from './tools.js';
+import { accessible, cable, csv, done, drop, folder, jobs, line, phase, reaches, sendButton, url, views } from './tools.js';
 
 // sorted has the server sort the offers, and pages through them: every one is there once, in that order.
 async function sorted(page) {
@@ -33,21 +33,22 @@ export const sending = {
   async drop(page) {
     await page.goto(url);
     await accessible(page, 'front door');
-    await shot(page, 'front');
+    await views(page, 'front');
     await drop(page, ['march.csv', csv(4000)]);
     await page.getByText('Understood').waitFor();
-    await shot(page, 'look');
+    await views(page, 'look');
     await accessible(page, 'look');
     await sendButton(page).click();
     await done(page);
     await page.locator('.chart').first().waitFor();
     await accessible(page, 'job');
-    await shot(page, 'job');
+    await page.mouse.move(0, 0);
     await page.screenshot({ path: join(folder, 'readme.png') }); // what its window shows: the picture in README.md
+    await views(page, 'job');
     await page.getByRole('button', { name: 'ACC-0003' }).click();
     await page.locator('dialog .chart').waitFor();
     await accessible(page, 'account');
-    await shot(page, 'account');
+    await views(page, 'account');
     await page.keyboard.press('Escape');
     await sorted(page);
     await page.getByLabel('Account', { exact: true }).fill('ACC-0007');
@@ -55,17 +56,10 @@ export const sending = {
     await page.waitForFunction(() => document.querySelectorAll('[aria-label="Offers"] tbody tr').length === 1);
     const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Daily sums, Parquet' }).click()]);
     assert.equal(readFileSync(await saved.path()).subarray(0, 4).toString(), 'PAR1');
-    await page.emulateMedia({ colorScheme: 'dark' });
-    await accessible(page, 'job in the dark');
-    await shot(page, 'job-dark');
-    await page.setViewportSize(PHONE);
-    await shot(page, 'job-phone-dark');
-    await page.emulateMedia({ colorScheme: 'light' });
     await page.goto(`${url}/#`);
     await page.getByRole('link', { name: 'march.csv' }).first().waitFor();
-    await accessible(page, 'front door on a phone');
-    await shot(page, 'front-phone');
-    await wide(page);
+    await accessible(page, 'front door with a job');
+    await views(page, 'front-one');
     page.once('dialog', d => d.accept());
     await page.getByRole('button', { name: 'Delete march.csv' }).click();
     await page.getByText('No file has been sent yet').waitFor();
@@ -83,7 +77,7 @@ export const sending = {
     await network(true);
     assert.ok(sent < 0.46, `offline at ${sent}`);
     await phase(page, 'waiting');
-    await shot(page, 'offline');
+    await views(page, 'offline');
     wire.plug();
     await network(false);
     await done(page);
@@ -101,18 +95,29 @@ export const sending = {
     await drop(page, ['year.csv', content]);
     await network(false, 2 << 20);
     await sendButton(page).click();
+    await reaches(page, 0.2);
+    await views(page, 'sending');
     await reaches(page, 0.4);
     await page.getByRole('button', { name: 'Pause year.csv' }).click();
     await phase(page, 'paused');
+    await accessible(page, 'paused');
+    await views(page, 'paused');
+    await page.getByRole('button', { name: 'Resume year.csv' }).click();
+    await reaches(page, 0.6);
+    await page.reload(); // in the middle of a request
     await network(false);
-    await page.reload();
     await page.getByText('are stored. Drop or choose the same file again').waitFor();
-    await shot(page, 'unfinished');
+    await accessible(page, 'unfinished');
+    await views(page, 'unfinished');
     // Another file of that name is not taken for it.
     await drop(page, ['year.csv', csv(50)]);
     await page.getByText('This one is not the same').waitFor();
+    await views(page, 'changed');
     await page.getByRole('button', { name: 'Remove year.csv' }).click();
+    const goesOn = page.waitForRequest(r => r.method() === 'PATCH');
     await drop(page, ['year.csv', content]);
+    const from = Number((await goesOn).headers()['upload-offset']);
+    assert.ok(from > 0.3 * content.length, `went on from ${from} of ${content.length}`);
     await done(page);
     return { rows: 160_000 };
   },
@@ -136,7 +141,7 @@ export const sending = {
     await second.locator('.live progress').waitFor();
     await accessible(second, 'live');
     await second.waitForFunction(() => document.querySelector('.live progress')?.value > 0); // the first part of 8 MiB is stored
-    await shot(second, 'live');
+    await views(second, 'live');
     assert.equal(await page.locator('[data-phase="sending"]').count(), 1, 'the first tab no longer sends');
     await network(false);
     await Promise.all([done(page), done(second)]);
@@ -160,7 +165,7 @@ export const sending = {
     await page.waitForFunction(() => document.querySelectorAll('[data-phase="stored"]').length === 50);
     const most = await page.evaluate(() => window.most);
     assert.ok(most > 1 && most <= 4, `${most} at once`);
-    await shot(page, 'fifty');
+    await views(page, 'fifty');
     await accessible(page, 'fifty files');
     await page.waitForFunction(async () => (await (await fetch('/api/jobs/?limit=200&state=JOB_COMPLETE')).json()).jobs.length === 50);
     const rows = Object.fromEntries((await jobs()).map(j => [j.filename, j.rows_accepted]));
@@ -173,7 +178,7 @@ export const sending = {
     await drop(page, ['book.xlsx', 'PK\u0003\u0004rest of a workbook']);
     await page.getByText('This is an Excel workbook').waitFor();
     assert.equal(await sendButton(page).count(), 0);
-    await shot(page, 'wrong');
+    await views(page, 'wrong');
     await accessible(page, 'wrong file');
     await page.getByRole('button', { name: 'Remove book.xlsx' }).click();
     // A column that nothing gives away, and days that could be months: both are said by hand.
@@ -185,7 +190,8 @@ export const sending = {
     await page.getByLabel('Decimals').selectOption(',');
     await page.getByLabel('Thousands').selectOption('.');
     await page.getByText('Understood').waitFor();
-    await shot(page, 'corrected');
+    await accessible(page, 'corrected');
+    await views(page, 'corrected');
     await sendButton(page).click();
     await done(page);
     return { rows: 60 };

@@ -30,19 +30,37 @@ export const drop = (page, ...files) => page.evaluate(files => {
 }, files);
 
 export const shot = (page, name) => page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+
+// views takes a view's pictures: by day, in the dark and on a phone, where it must not scroll sideways.
+export async function views(page, name) {
+  await shot(page, name);
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await shot(page, `${name}-dark`);
+  await page.setViewportSize(PHONE);
+  await shot(page, `${name}-phone-dark`);
+  await page.emulateMedia({ colorScheme: 'light' });
+  await shot(page, `${name}-phone`);
+  await wide(page);
+  await page.setViewportSize(DESKTOP);
+}
+
 export const sendButton = page => page.getByRole('button', { name: /^Send / });
 export const phase = (page, name) => page.locator(`[data-phase="${name}"]`).first().waitFor();
 export const done = page => page.getByRole('heading', { name: 'Offers' }).waitFor();
 
+// accessible has axe look for what keeps somebody out, by day and in the dark.
 export async function accessible(page, where) {
   await page.evaluate(axe); // by the protocol: the policy of the page is for the page
-  const { violations } = await page.evaluate(() => window.axe.run());
-  const serious = violations.filter(v => v.impact === 'serious' || v.impact === 'critical');
-  assert.deepEqual(serious.map(v => `${where}: ${v.id} ${v.nodes.map(n => n.html).slice(0, 3).join(' ')}`), []);
+  for (const colorScheme of ['dark', 'light']) {
+    await page.emulateMedia({ colorScheme });
+    const { violations } = await page.evaluate(() => window.axe.run());
+    const serious = violations.filter(v => v.impact === 'serious' || v.impact === 'critical');
+    assert.deepEqual(serious.map(v => `${where}, ${colorScheme}: ${v.id} ${v.nodes.map(n => n.html).slice(0, 3).join(' ')}`), []);
+  }
 }
 
 // wide fails where the page is wider than its window.
-export const wide = async page => assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page scrolls sideways');
+export const wide = async page => assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${page.url()} scrolls sideways`);
 
 // line makes the page's connection slow, by bytes a second upwards, or takes it away.
 export async function line(page) {
