@@ -118,7 +118,7 @@ soak: deps test-minio ## Fuzz each target for SOAK=1m, repeat the concurrent tes
 
 .PHONY: test-minio
 test-minio: deps .bin/.minio ## Run the tests that store anything against a real MinIO (built once, about 8 CPU minutes)
-	SLUICE_TEST_MINIO='$(CURDIR)/.bin/minio' go test -count=1 -timeout 60m ./internal/blob ./internal/upload ./internal/drop ./worker ./gateway ./cmd/sluice
+	SLUICE_TEST_MINIO='$(CURDIR)/.bin/minio' go test -count=1 -timeout 60m ./internal/blob ./internal/upload ./internal/drop ./internal/doctor ./worker ./gateway ./cmd/sluice
 
 ##@ Change
 .PHONY: page
