@@ -163,10 +163,11 @@ func (w *Worker) riverConfig() *river.Config {
 // Run works until ctx ends, then lets running jobs end for SoftStop and hands the
 // others back to the queue. It returns nil after a clean stop, also while it starts.
 func (w *Worker) Run(ctx context.Context) error {
-	if err := w.client.Start(ctx); err != nil && ctx.Err() == nil {
+	switch err := w.client.Start(ctx); {
+	case ctx.Err() != nil && err != nil: // told to stop before it had begun
+		return nil //nolint:nilerr // what Start says then is only that
+	case err != nil:
 		return fmt.Errorf("start river: %w", err)
-	} else if err != nil {
-		return nil // told to stop before it had begun
 	}
 	var listener sync.WaitGroup
 	listener.Go(func() { w.ingest.running.listen(ctx, w.cfg) })
