@@ -57,7 +57,7 @@ func newFiles(g *Gateway) (*files, error) {
 func (f *files) mount(e *echo.Echo) {
 	e.OPTIONS(filesPath, f.options, resumable)
 	e.OPTIONS(filesPath+"/:id", f.options, resumable)
-	e.POST(filesPath, f.through(f.tus.PostFile), resumable, f.checked, f.concatenated, f.checksummed)
+	e.POST(filesPath, f.through(f.tus.PostFile), resumable, f.checked, f.keyed, f.concatenated, f.checksummed)
 	e.HEAD(filesPath+"/:id", f.head, resumable)
 	e.PATCH(filesPath+"/:id", f.through(f.tus.PatchFile), resumable, f.owned, f.typed, f.checksummed)
 	e.DELETE(filesPath+"/:id", f.through(f.tus.DelFile), resumable, f.finished)

@@ -90,7 +90,10 @@ func (l *ledger) concat(ctx context.Context, d job.Draft, f Final) error {
 		if err := q.InsertConcats(ctx, db.InsertConcatsParams{FinalID: d.ID, PartialIds: f.Partials}); err != nil {
 			return fmt.Errorf("insert list: %w", err)
 		}
-		return l.join(ctx, tx, row)
+		if err := l.join(ctx, tx, row); err != nil {
+			return err
+		}
+		return alongside(tx, alsoOf(ctx, d.ID))
 	})
 }
 

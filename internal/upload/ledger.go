@@ -44,12 +44,15 @@ type creation struct {
 	meta   handler.MetaData
 	concat string
 	once   bool
+	also   func(pgx.Tx) error // done in the same transaction; nil: nothing
 }
 
 func (l *ledger) create(ctx context.Context, c creation) (row db.Upload, err error) {
 	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
-		row, err = l.createTx(ctx, tx, c)
-		return err
+		if row, err = l.createTx(ctx, tx, c); err != nil {
+			return err
+		}
+		return alongside(tx, c.also)
 	})
 	return row, err
 }

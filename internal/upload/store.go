@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/tus/tusd/v2/pkg/handler"
 
 	"sluice/internal/job"
@@ -28,11 +29,27 @@ func (s *Store) NewUpload(ctx context.Context, info handler.FileInfo) (handler.U
 	if info.IsPartial {
 		concat = concatPartial
 	}
-	row, err := s.ledger.create(ctx, creation{Draft: d, size: size, meta: info.MetaData, concat: concat})
+	row, err := s.ledger.create(ctx, creation{Draft: d, size: size, meta: info.MetaData, concat: concat, also: alsoOf(ctx, d.ID)})
 	if err != nil {
 		return nil, s.answer(ctx, "create", d.ID, err)
 	}
 	return &upload{s, row}, nil
+}
+
+type alsoKey struct{}
+
+// WithAlso returns a context with which NewUpload and Concat do, in the transaction that creates an upload, what also
+// returns for its id. Its error is the creation's.
+func WithAlso(ctx context.Context, also func(id string) func(pgx.Tx) error) context.Context {
+	return context.WithValue(ctx, alsoKey{}, also)
+}
+
+// alsoOf returns the step of WithAlso for a new upload, nil where ctx has none.
+func alsoOf(ctx context.Context, id string) func(pgx.Tx) error {
+	if also, ok := ctx.Value(alsoKey{}).(func(string) func(pgx.Tx) error); ok {
+		return also(id)
+	}
+	return nil
 }
 
 // GetUpload implements handler.DataStore. Errors are Info's.

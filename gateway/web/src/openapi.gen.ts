@@ -16,7 +16,7 @@ export interface paths {
         /**
          * Create an upload, and the job of the same id
          * @description tus 1.0 with creation-with-upload, deferred length, concatenation, checksum and expiration. A job that is sent twice
-         *     is two jobs. Once all bytes are in, the job is enqueued before the last request is answered.
+         *     is two jobs, unless the creation has an Idempotency-Key: a repeat gets the upload that there is, and stores no byte. Once all bytes are in, the job is enqueued before the last request is answered.
          */
         post: {
             parameters: {
@@ -24,6 +24,8 @@ export interface paths {
                 header: {
                     /** @description The protocol's version. */
                     "Tus-Resumable": components["parameters"]["TusResumable"];
+                    /** @description A repeat with the same key and content gets the first answer again, for 24 hours; other content is a 422. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                     /** @description Bytes of the file. */
                     "Upload-Length"?: number;
                     /** @description 1 where the length is told later. */
@@ -51,9 +53,12 @@ export interface paths {
                 400: components["responses"]["Invalid"];
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
+                409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
                 412: components["responses"]["WrongVersion"];
                 413: components["responses"]["TooLarge"];
                 421: components["responses"]["Misdirected"];
+                422: components["responses"]["OtherContent"];
                 423: components["responses"]["Locked"];
                 460: components["responses"]["WrongChecksum"];
                 500: components["responses"]["Internal"];
