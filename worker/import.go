@@ -46,8 +46,21 @@ type Import struct {
 	Settings pipeline.Settings
 	Source   io.Reader // read to its end, also of a file that fails
 	Progress func(pipeline.Progress)
+	// Keep begins a copy of the file for the job of that id; nil: none is made, and the
+	// job cannot be tried again.
+	Keep func(ctx context.Context, tenant, id string) (Keeper, error)
 	// Also is part of the transaction that makes the job visible; nil: nothing.
 	Also func(ctx context.Context, tx pgx.Tx, done Imported) error
+}
+
+// Keeper stores a copy of a file. internal/upload's Intake is one.
+type Keeper interface {
+	// Write stores what comes.
+	Write(ctx context.Context, src io.Reader) error
+	// KeptTx makes it the source of the job, which the transaction has made.
+	KeptTx(ctx context.Context, tx pgx.Tx) error
+	// Abort leaves nothing of it, unless it is a job's source.
+	Abort(ctx context.Context, detail string)
 }
 
 // Imported is what was read.
@@ -75,10 +88,15 @@ func (im *Importer) Import(ctx context.Context, in Import) (job.Job, error) {
 	defer cancel(nil)
 	stop := im.keep(held, cancel, hold)
 	defer stop()
-	source := &measured{Reader: in.Source, crc: blob.NewCRC64()}
+	kept, err := beginCopy(held, in, hold.Lease.JobID)
+	if err != nil {
+		return im.settle(ctx, a, hold, err)
+	}
+	defer kept.abort(ctx)
+	source := &measured{Reader: kept.through(in.Source), crc: blob.NewCRC64()}
 	err = a.read(held, in.Settings, source, in.Progress)
 	if failure := (*pipeline.Failure)(nil); err == nil || errors.As(err, &failure) {
-		err = im.end(held, stop, hold, a, in, source, failure)
+		err = im.end(held, stop, hold, a, in, source, kept, failure)
 	}
 	if err == nil {
 		return im.cfg.Jobs.Get(ctx, hold.Lease.Tenant, hold.Lease.JobID)
@@ -119,11 +137,14 @@ func (im *Importer) keep(ctx context.Context, drop context.CancelCauseFunc, hold
 
 // end makes the job visible. The rest of a file that failed is read first: its size
 // and checksum are the whole file's, as those of an upload are.
-func (im *Importer) end(ctx context.Context, stop func(), hold *job.Import, a *attempt, in Import, source *measured, failure *pipeline.Failure) error {
+func (im *Importer) end(ctx context.Context, stop func(), hold *job.Import, a *attempt, in Import, source *measured, kept *copying, failure *pipeline.Failure) error {
 	if failure != nil {
 		if err := drain(ctx, source); err != nil {
 			return err
 		}
+	}
+	if err := kept.finish(); err != nil {
+		return fmt.Errorf("keep file: %w", err)
 	}
 	a.job.SizeBytes = source.size
 	if in.Progress != nil {
@@ -133,6 +154,9 @@ func (im *Importer) end(ctx context.Context, stop func(), hold *job.Import, a *a
 	return im.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
 		done := Imported{hold.Lease.JobID, source.size, source.crc.Sum64()}
 		if err := im.cfg.Jobs.ClaimImportTx(ctx, tx, hold, in.Draft, done.SizeBytes, done.CRC64); err != nil {
+			return err
+		}
+		if err := kept.keptTx(ctx, tx); err != nil {
 			return err
 		}
 		if in.Also != nil {
@@ -150,7 +174,7 @@ func (im *Importer) end(ctx context.Context, stop func(), hold *job.Import, a *a
 		if a.rejects.Key != "" {
 			r = new(a.summary(in.Settings))
 		}
-		return im.cfg.Jobs.FailTx(ctx, tx, a.lease, job.Error{Code: failure.Code, Message: failure.Message}, false, r)
+		return im.cfg.Jobs.FailTx(ctx, tx, a.lease, job.Error{Code: failure.Code, Message: failure.Message}, failure.CanRetry && in.Keep != nil, r)
 	})
 }
 

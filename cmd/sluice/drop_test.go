@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -203,7 +204,9 @@ func TestClientsDrop(t *testing.T) {
 			t.Logf("%s is not on this machine, and is not tried", name)
 			continue
 		}
+		written := time.Now()
 		w.wantJob(key)
+		t.Logf("%s: its job was done %v after the client, by event", name, time.Since(written).Round(time.Millisecond))
 		there = append(there, name)
 	}
 	if n := w.count("watches WHERE listed_at IS NULL OR list_at < now() + interval '1 hour'"); n != 0 {
@@ -216,7 +219,9 @@ func TestClientsDrop(t *testing.T) {
 	for _, name := range there {
 		key := "in/list " + name + ".csv"
 		w.drop(name, w.file(name+"-list.csv"), key)
+		written := time.Now()
 		w.wantJob(key)
+		t.Logf("%s: its job was done %v after the client, by a listing every 4 s", name, time.Since(written).Round(time.Millisecond))
 	}
 	if n := w.count("jobs"); n != 2*len(there) {
 		t.Errorf("%d jobs of %d objects", n, 2*len(there))

@@ -24,6 +24,7 @@ type importCmd struct {
 	Tenant          string   `default:"default" help:"Whose jobs they are."`
 	Filename        string   `placeholder:"NAME" help:"What the jobs are called; by default what their files are."`
 	SHA256          string   `name:"sha256" placeholder:"HEX" help:"Of the one source, whole: another digest fails its job. A pipe may be cut off, and nothing else would tell."`
+	Keep            bool     `help:"Keep a copy of each source in S3, as uploads are kept, so that its job can be tried again."`
 	IdempotencyKey  string   `placeholder:"KEY" help:"Of the one source: for 24 hours the same import with it is the job that it was, and no second one. 1 to 255 visible characters of ASCII."`
 	JSON            bool     `name:"json" help:"One JSON object per source, a line each."`
 	CreditConfig    string   `group:"Credit" placeholder:"JSON|@FILE" help:"credit_model_config of the jobs."`
@@ -154,12 +155,18 @@ func (im *importing) run(ctx context.Context, name string, source *importSource,
 	}
 	im.bar.begin(name, source.size)
 	defer im.bar.end()
-	return im.importer.Import(ctx, worker.Import{
+	in := worker.Import{
 		Draft: draft, Settings: im.settings, Source: key.through(source), Progress: im.show,
 		Also: func(ctx context.Context, tx pgx.Tx, done worker.Imported) error {
 			return key.keep(ctx, tx, draft, done)
 		},
-	})
+	}
+	if im.cmd.Keep {
+		in.Keep = func(ctx context.Context, tenant, id string) (worker.Keeper, error) {
+			return im.stack.uploads.Keep(ctx, tenant, id)
+		}
+	}
+	return im.importer.Import(ctx, in)
 }
 
 // show is worker.Import.Progress.

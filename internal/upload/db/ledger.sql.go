@@ -393,6 +393,36 @@ func (q *Queries) InsertUpload(ctx context.Context, arg InsertUploadParams) (Upl
 	return i, err
 }
 
+const keepUpload = `-- name: KeepUpload :execrows
+UPDATE uploads
+SET state = 'complete', concat = '', size_bytes = offset_bytes, sweep_at = clock_timestamp() + $1::interval, updated_at = clock_timestamp(),
+    compose_at = CASE WHEN EXISTS (SELECT FROM parts WHERE upload_id = uploads.id AND start_bytes > 0) THEN clock_timestamp() END
+WHERE id = $2 AND tenant = $3 AND state = 'open' AND concat = 'partial' AND once AND epoch = $4 AND offset_bytes = $5
+`
+
+type KeepUploadParams struct {
+	Grace       time.Duration
+	ID          string
+	Tenant      string
+	Epoch       int64
+	OffsetBytes int64
+}
+
+// KeepUpload makes a partial upload that one request wrote the whole file of a job.
+func (q *Queries) KeepUpload(ctx context.Context, arg KeepUploadParams) (int64, error) {
+	result, err := q.db.Exec(ctx, keepUpload,
+		arg.Grace,
+		arg.ID,
+		arg.Tenant,
+		arg.Epoch,
+		arg.OffsetBytes,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const lastPart = `-- name: LastPart :one
 SELECT upload_id, start_bytes, size_bytes, object_key, etag, crc64 FROM parts WHERE upload_id = $1 ORDER BY start_bytes DESC LIMIT 1
 `

@@ -112,3 +112,10 @@ SELECT holder FROM uploads WHERE id = @id;
 -- AskToLeave is heard by Store.Heard of the holder.
 -- name: AskToLeave :exec
 SELECT pg_notify('sluice_upload', @holder::text || ' ' || @id::text);
+
+-- KeepUpload makes a partial upload that one request wrote the whole file of a job.
+-- name: KeepUpload :execrows
+UPDATE uploads
+SET state = 'complete', concat = '', size_bytes = offset_bytes, sweep_at = clock_timestamp() + @grace::interval, updated_at = clock_timestamp(),
+    compose_at = CASE WHEN EXISTS (SELECT FROM parts WHERE upload_id = uploads.id AND start_bytes > 0) THEN clock_timestamp() END
+WHERE id = @id AND tenant = @tenant AND state = 'open' AND concat = 'partial' AND once AND epoch = @epoch AND offset_bytes = @offset_bytes;
