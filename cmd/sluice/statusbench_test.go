@@ -63,7 +63,7 @@ func (f *fleet) fillQueue(n int) {
 	for _, sql := range []string{
 		`INSERT INTO river_job (args, kind, max_attempts, state) SELECT '{}', 'ingest', 1, 'available' FROM generate_series(1, $1)`,
 		`INSERT INTO jobs (id, tenant, channel, filename, state, credit_model_config, aggregate_config, parse_config, size_bytes, crc64, reference_date, river_job_id)
-			SELECT 'job_01' || lpad(id::text, 24, '0'), 'default', 'tus', 'queued.csv', 'UPLOAD_COMPLETE', '', '', '', 1, 1, now(), id FROM river_job WHERE state = 'available' LIMIT $1`,
+			SELECT 'job_01' || lpad(id::text, 24, '0'), 'default', 'tus', 'queued.csv', 'UPLOAD_COMPLETE', '', '', '', 1, id, now(), id FROM river_job WHERE state = 'available' LIMIT $1`,
 		`INSERT INTO steps SELECT id, 1, 'UPLOAD_COMPLETE', NULL, 0, 0, 0, NULL, NULL, false, now() FROM jobs WHERE filename = 'queued.csv' LIMIT $1`,
 	} {
 		f.exec(sql, n)
