@@ -13,7 +13,7 @@ import (
 // advance gives the next file of a watch in order its turn, if the one before has
 // ended. Any number of processes may try.
 func (s *Store) advance(ctx context.Context, watchID string) error {
-	return pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
+	return s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
 		q := s.q.WithTx(tx)
 		if _, err := q.LockWatch(ctx, watchID); errors.Is(err, pgx.ErrNoRows) {
 			return nil // removed, and all that waited was started then

@@ -30,7 +30,7 @@ func (s *Store) take(ctx context.Context, w Watch, found blob.Found) error {
 		return nil
 	}
 	taken := false
-	err := pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
+	err := s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
 		var err error
 		taken, err = s.takeTx(ctx, tx, w, found)
 		return err

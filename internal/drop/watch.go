@@ -242,7 +242,7 @@ func (s *Store) Remove(ctx context.Context, tenant, id string) error {
 	if err != nil {
 		return err
 	}
-	return pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
+	return s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
 		q := s.q.WithTx(tx)
 		n, err := q.DeleteWatch(ctx, db.DeleteWatchParams{ID: id, Tenant: w.Tenant})
 		if err != nil {

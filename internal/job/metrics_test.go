@@ -1,6 +1,7 @@
 package job_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -52,6 +53,37 @@ sluice_job_steps_total{state="UPLOAD_COMPLETE"} 5
 `
 	names := []string{"sluice_jobs_unfinished", "sluice_tenant_unfinished_jobs_max", "sluice_tenants_unfinished", "sluice_job_steps_total"}
 	f.must(testutil.GatherAndCompare(registry, strings.NewReader(want), names...))
+}
+
+// What is rolled back, or whose commit fails, is neither counted nor logged.
+func TestStepsRolledBack(t *testing.T) {
+	t.Parallel()
+	f, registry := metered(t)
+	f.exec(`CREATE TABLE later (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)`)
+	id, cause := f.open(), errors.New("cause")
+	for _, err := range []error{
+		f.InTx(t.Context(), func(tx pgx.Tx) error { return errors.Join(f.EnqueueTx(t.Context(), tx, id, 1, 1), cause) }),
+		f.InTx(t.Context(), func(tx pgx.Tx) error {
+			_, err := tx.Exec(t.Context(), `INSERT INTO later VALUES (1), (1)`)
+			return errors.Join(f.EnqueueTx(t.Context(), tx, id, 1, 1), err)
+		}),
+	} {
+		if err == nil {
+			t.Error("a transaction was committed")
+		}
+	}
+	f.tx(func(tx pgx.Tx) error { return f.EnqueueTx(t.Context(), tx, id, 1, 1) })
+	want := `
+# HELP sluice_job_steps_total Jobs brought to a state by this process, OPEN at their creation.
+# TYPE sluice_job_steps_total counter
+sluice_job_steps_total{state="ABORTED"} 0
+sluice_job_steps_total{state="FAILED"} 0
+sluice_job_steps_total{state="IN_PROGRESS"} 0
+sluice_job_steps_total{state="JOB_COMPLETE"} 0
+sluice_job_steps_total{state="OPEN"} 1
+sluice_job_steps_total{state="UPLOAD_COMPLETE"} 1
+`
+	f.must(testutil.GatherAndCompare(registry, strings.NewReader(want), "sluice_job_steps_total"))
 }
 
 func TestAgeOfQueue(t *testing.T) {

@@ -66,9 +66,11 @@ func (s *Store) step(ctx context.Context, tx pgx.Tx, c change) (row, error) {
 			return row{}, err
 		}
 	}
-	s.metrics.steps.WithLabelValues(j.State).Inc()
-	s.log.InfoContext(ctx, "job steps",
-		slog.String("job_id", j.ID), slog.String("from", before.State), slog.String("to", j.State), slog.Int64("fence", j.Fence))
+	onCommit(tx, func() {
+		s.metrics.steps.WithLabelValues(j.State).Inc()
+		s.log.InfoContext(ctx, "job steps",
+			slog.String("job_id", j.ID), slog.String("from", before.State), slog.String("to", j.State), slog.Int64("fence", j.Fence))
+	})
 	return j, nil
 }
 

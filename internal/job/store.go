@@ -41,8 +41,8 @@ type Config struct {
 
 // Store keeps jobs in Postgres. Any number of goroutines may share it.
 //
-// Methods whose name ends in Tx take part in the caller's transaction: what they
-// do is done when the caller commits. The others are one transaction each.
+// Methods whose name ends in Tx take part in the caller's transaction, of InTx: what
+// they do is done when it is committed. The others are one transaction each.
 type Store struct {
 	pool  *pgxpool.Pool
 	q     *db.Queries
@@ -83,8 +83,36 @@ func New(cfg Config) (*Store, error) {
 
 // InTx calls fn with a new transaction, commits it when fn returns nil and rolls
 // it back otherwise. The error of fn is returned as it is.
+//
+// Changes of state that are made in it are counted and logged once it is committed:
+// those of a transaction begun elsewhere would be, though it be rolled back.
 func (s *Store) InTx(ctx context.Context, fn func(pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, s.pool, fn)
+	var t *tellingTx
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		t = &tellingTx{Tx: tx}
+		return fn(t)
+	})
+	if err == nil {
+		for _, tell := range t.committed {
+			tell()
+		}
+	}
+	return err
+}
+
+// tellingTx is a transaction with what is to be told once it is committed.
+type tellingTx struct {
+	pgx.Tx
+	committed []func()
+}
+
+// onCommit has tell called once tx is committed, at once where it is not InTx's.
+func onCommit(tx pgx.Tx, tell func()) {
+	if t, ok := tx.(*tellingTx); ok {
+		t.committed = append(t.committed, tell)
+		return
+	}
+	tell()
 }
 
 // CreateTx adds a job in state Open. The span that ctx carries, if any, begins the
@@ -106,8 +134,10 @@ func (s *Store) CreateTx(ctx context.Context, tx pgx.Tx, d Draft) error {
 		return fmt.Errorf("insert job %s: %w", d.ID, err)
 	}
 	span.Job(ctx, d.ID)
-	s.metrics.steps.WithLabelValues(string(Open)).Inc()
-	s.log.InfoContext(ctx, "job created", slog.String("job_id", d.ID), slog.String("channel", d.Channel))
+	onCommit(tx, func() {
+		s.metrics.steps.WithLabelValues(string(Open)).Inc()
+		s.log.InfoContext(ctx, "job created", slog.String("job_id", d.ID), slog.String("channel", d.Channel))
+	})
 	return nil
 }
 

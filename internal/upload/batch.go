@@ -76,7 +76,7 @@ func (a Also) do(tx pgx.Tx, b Batched) error {
 // OpenBatched creates the job of d, whose batches come until Complete. header is what the file begins with, nil for CSV
 // before its first batch.
 func (s *Store) OpenBatched(ctx context.Context, d job.Draft, contentType string, header []byte, also Also) (b Batched, err error) {
-	err = pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
+	err = s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
 		b = Batched{ID: d.ID, ContentType: contentType, Missing: 1}
 		if _, err := s.ledger.openBatched(ctx, tx, d, b, header); err != nil {
 			return err
@@ -134,7 +134,7 @@ func (in *Intake) Accept(ctx context.Context, b Batch, also Also) (Batched, erro
 	var a accepted
 	err := errSessionTaken
 	for errors.Is(err, errSessionTaken) { // then it is found
-		err = pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) (err error) {
+		err = s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) (err error) {
 			if a, err = s.ledger.accept(ctx, tx, in.u.row, b); err != nil {
 				return err
 			}
@@ -169,7 +169,7 @@ func (s *Store) Complete(ctx context.Context, tenant, id string, also Also) (Bat
 	header.stop()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	err = pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) (err error) {
+	err = s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) (err error) {
 		if b, err = s.ledger.complete(ctx, tx, header.u.row, id); err != nil {
 			return err
 		}

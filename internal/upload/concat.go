@@ -65,7 +65,7 @@ func (l *ledger) concat(ctx context.Context, d job.Draft, f Final) error {
 	if err != nil {
 		return fmt.Errorf("encode metadata: %w", err)
 	}
-	return pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+	return l.jobs.InTx(ctx, func(tx pgx.Tx) error {
 		q := l.queries.WithTx(tx)
 		found, err := q.LockPartials(ctx, db.LockPartialsParams{Ids: f.Partials, Tenant: d.Tenant})
 		if err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"sluice/internal/blob"
 	"sluice/internal/devstack/devtest"
+	"sluice/internal/job"
 	"sluice/internal/upload"
 )
 
@@ -176,6 +177,8 @@ func TestLostPostgres(t *testing.T) {
 	w.must(err)
 	cfg := w.cfg
 	cfg.Pool = pool
+	cfg.Jobs, err = job.New(job.Config{Pool: pool})
+	w.must(err)
 	store, _ := w.open(cfg)
 	id, file := w.create(600*kib), random(10, 600*kib)
 	body, reached, resume := stalled(file[:100*kib], file[100*kib:])

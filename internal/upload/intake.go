@@ -114,7 +114,7 @@ func (in *Intake) Finish(ctx context.Context, d *job.Draft, also func(pgx.Tx) er
 	s := in.u.store
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	err := pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
+	err := s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
 		if d != nil {
 			if err := s.cfg.Jobs.ConfigureTx(ctx, tx, *d); err != nil {
 				return err

@@ -48,7 +48,7 @@ type creation struct {
 }
 
 func (l *ledger) create(ctx context.Context, c creation) (row db.Upload, err error) {
-	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+	err = l.jobs.InTx(ctx, func(tx pgx.Tx) error {
 		if row, err = l.createTx(ctx, tx, c); err != nil {
 			return err
 		}
@@ -133,7 +133,7 @@ func (l *ledger) remainder(ctx context.Context, u db.Upload, below int64) (*db.P
 func (l *ledger) advance(ctx context.Context, u db.Upload, crc uint64, parts ...db.Part) (row db.Upload, err error) {
 	last := parts[len(parts)-1]
 	to := last.StartBytes + last.SizeBytes
-	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+	err = l.jobs.InTx(ctx, func(tx pgx.Tx) error {
 		row, err = l.queries.WithTx(tx).Advance(ctx, db.AdvanceParams{
 			ID: u.ID, Epoch: u.Epoch, FromBytes: u.OffsetBytes, ToBytes: to, Expiry: l.expiryOf(u),
 			Crc64: int64(blob.Combine(uint64(u.Crc64), crc, to-u.OffsetBytes)),
@@ -155,7 +155,7 @@ func (l *ledger) advance(ctx context.Context, u db.Upload, crc uint64, parts ...
 }
 
 func (l *ledger) declare(ctx context.Context, u db.Upload, size int64) (row db.Upload, err error) {
-	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+	err = l.jobs.InTx(ctx, func(tx pgx.Tx) error {
 		row, err = l.declareTx(ctx, tx, u, size)
 		return err
 	})
@@ -195,7 +195,7 @@ func (l *ledger) finish(ctx context.Context, tx pgx.Tx, u *db.Upload) error {
 
 // terminate ends an open upload, for the reason that detail gives, and returns the keys of its parts.
 func (l *ledger) terminate(ctx context.Context, u db.Upload, detail string) (keys []string, err error) {
-	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+	err = l.jobs.InTx(ctx, func(tx pgx.Tx) error {
 		row, err := l.queries.WithTx(tx).EndUpload(ctx, db.EndUploadParams{ID: u.ID, Tenant: u.Tenant, Grace: l.grace})
 		if err != nil {
 			return err
@@ -214,7 +214,7 @@ func (l *ledger) terminate(ctx context.Context, u db.Upload, detail string) (key
 
 // expire ends the upload that expired first and returns its id and the keys of its parts; "" when there is none.
 func (l *ledger) expire(ctx context.Context) (id string, keys []string, err error) {
-	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+	err = l.jobs.InTx(ctx, func(tx pgx.Tx) error {
 		row, err := l.queries.WithTx(tx).EndExpired(ctx, l.grace)
 		if err != nil {
 			return err
