@@ -161,8 +161,8 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 		/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# What the tests need beside Go: Debian's postgresql, Node for the test with
-# tus-js-client, Chromium for those of the page, tuspy for the client of Python, curl
+# What the tests need beside Go: Debian's postgresql, Node for the tests with
+# tus-js-client and Uppy, Chromium for those of the page, tuspy for the client of Python, curl
 # and Python's requests for the examples of docs; these print their reason and are skipped without it.
 .PHONY: deps
 deps:
