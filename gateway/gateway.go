@@ -84,6 +84,9 @@ type Config struct {
 	// DoorRequests is how many requests of one tenant may be under way at a time
 	// at the doors beside tus; 64 by default.
 	DoorRequests int
+	// DoorRate is how many requests of one tenant may begin in a second there, and
+	// at once; below 1 too; 1000 by default.
+	DoorRate float64
 	// BodyStall is how long a client of these doors may send nothing; 1 minute
 	// by default.
 	BodyStall time.Duration
@@ -110,7 +113,7 @@ type Gateway struct {
 	sessions *sessions
 	handler  http.Handler
 	leaving  atomic.Bool
-	doors    doors
+	doors    *turnstile
 }
 
 // New returns a Gateway, or an error that names the Config field at fault.
@@ -118,7 +121,7 @@ func New(cfg Config) (*Gateway, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg, log: cfg.Logger, sessions: newSessions(cfg.APIKey, cfg.PublicURL), doors: doors{open: map[string]int{}}}
+	g := &Gateway{cfg: cfg, log: cfg.Logger, sessions: newSessions(cfg.APIKey, cfg.PublicURL), doors: newTurnstile(cfg.DoorRequests, cfg.DoorRate)}
 	files, err := newFiles(g)
 	if err != nil {
 		return nil, fmt.Errorf("mount tus handler: %w", err)
@@ -163,14 +166,15 @@ func (c *Config) check() error {
 		return errors.New("gateway: Pinger is required")
 	case c.MaxUploadBytes < 0:
 		return errors.New("gateway: MaxUploadBytes is negative")
-	case c.MaxJSONBytes < 0, c.MaxBatchBytes < 0, c.DoorRequests < 0, c.BodyStall < 0:
-		return errors.New("gateway: MaxJSONBytes, MaxBatchBytes, DoorRequests and BodyStall must not be negative")
+	case c.MaxJSONBytes < 0, c.MaxBatchBytes < 0, c.DoorRequests < 0, c.DoorRate < 0, c.BodyStall < 0:
+		return errors.New("gateway: MaxJSONBytes, MaxBatchBytes, DoorRequests, DoorRate and BodyStall must not be negative")
 	case c.AdminKey != "" && c.AdminKey == c.APIKey:
 		return errors.New("gateway: AdminKey is the APIKey")
 	}
 	c.MaxJSONBytes = cmp.Or(c.MaxJSONBytes, 256<<20)
 	c.MaxBatchBytes = cmp.Or(c.MaxBatchBytes, 64<<20)
 	c.DoorRequests = cmp.Or(c.DoorRequests, 64)
+	c.DoorRate = cmp.Or(c.DoorRate, 1000)
 	c.BodyStall = cmp.Or(c.BodyStall, time.Minute)
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
 	if u, err := url.Parse(c.PublicURL); err != nil || c.PublicURL != "" && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -48,9 +47,9 @@ func (g *Gateway) door(handle func(*request) error, most int64) echo.HandlerFunc
 		if p := r.body.problem(); p != nil { // it says itself that it is too large
 			return p
 		}
-		leave, err := g.enter(r.tenant)
+		leave, wait, err := g.doors.enter(r.tenant)
 		if err != nil {
-			c.Response().Header().Set("Retry-After", "1")
+			c.Response().Header().Set("Retry-After", strconv.Itoa(wait))
 			return err
 		}
 		defer leave()
@@ -65,30 +64,6 @@ func (g *Gateway) door(handle func(*request) error, most int64) echo.HandlerFunc
 		}
 		return nil
 	}
-}
-
-// enter lets a tenant's request in while it has not too many under way.
-func (g *Gateway) enter(tenant string) (leave func(), err error) {
-	g.doors.mu.Lock()
-	defer g.doors.mu.Unlock()
-	if g.doors.open[tenant] >= g.cfg.DoorRequests {
-		return nil, newProblem(http.StatusTooManyRequests, "Too many requests are under way, more than "+strconv.Itoa(g.cfg.DoorRequests)+
-			"; wait for some of them to be answered.").typed("too_many_requests")
-	}
-	g.doors.open[tenant]++
-	return func() {
-		g.doors.mu.Lock()
-		defer g.doors.mu.Unlock()
-		if g.doors.open[tenant]--; g.doors.open[tenant] == 0 {
-			delete(g.doors.open, tenant)
-		}
-	}, nil
-}
-
-// doors counts the requests under way.
-type doors struct {
-	mu   sync.Mutex
-	open map[string]int // by tenant
 }
 
 // take claims the request's Idempotency-Key, if it has one.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -324,6 +325,27 @@ func TestTooManyRequests(t *testing.T) {
 	w.Close()
 	s.wantSource(s.accepted(<-first), smallCSV)
 	s.accepted(s.do("POST", doorsPath+"stream-upload/", fields{"Content-Type": "text/csv"}, strings.NewReader(smallCSV)))
+}
+
+// TestTooManyRequestsInASecond: at a rate of less than one in a second the first is
+// let in, and those behind it are told when to come again.
+func TestTooManyRequestsInASecond(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(c *gateway.Config) { c.DoorRate = 1e-3 })
+	send := func() answer {
+		return s.do("POST", doorsPath+"stream-upload/", fields{"Content-Type": "text/csv"}, strings.NewReader(smallCSV))
+	}
+	s.accepted(send())
+	for range 2 {
+		a := send()
+		wantProblem(t, a, http.StatusTooManyRequests, doorsPath)
+		if wait, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || wait < 2 || wait > 1000 {
+			t.Errorf("Retry-After is %q", a.header.Get("Retry-After"))
+		}
+	}
+	if jobs := s.all(); len(jobs) != 1 {
+		t.Errorf("there are %d jobs", len(jobs))
+	}
 }
 
 // TestIdempotency: at each door that takes a file whole.
