@@ -11,12 +11,14 @@ package devtest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -113,11 +115,23 @@ func S3Config(t testing.TB) blob.Config {
 		t.Fatalf("devtest: create bucket: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := os.RemoveAll(filepath.Join(server.Objects, cfg.Bucket)); err != nil {
+		if err := removeAll(filepath.Join(server.Objects, cfg.Bucket)); err != nil {
 			t.Errorf("devtest: remove bucket: %v", err)
 		}
 	})
 	return cfg
+}
+
+// removeAll removes a folder into which the server may still be writing: a request
+// whose client has gone goes on for a moment there.
+func removeAll(dir string) (err error) {
+	for range 100 {
+		if err = os.RemoveAll(dir); !errors.Is(err, syscall.ENOTEMPTY) {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return err
 }
 
 // SharedData returns the path of a file of the test data that lies beside the

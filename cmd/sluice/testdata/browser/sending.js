@@ -81,10 +81,11 @@ export const sending = {
     wire.plug();
     await network(false);
     await done(page);
-    // It went on where the line was cut, less the few MiB that a system buffers, and the rest came in one go.
+    // It went on at what the server had of it, which is less by what browser and systems buffer, some MiB on a
+    // busy machine, and the rest came in one go.
     const [from, on, ...more] = offsets;
     assert.deepEqual([from, more], [0, []], `PATCH from ${offsets}`);
-    assert.ok(on > 0.2 * content.length && on <= sent * content.length + (64 << 10), `went on at ${on} of ${content.length}, pulled at ${sent}`);
+    assert.ok(on >= 1 << 20 && on <= sent * content.length + (64 << 10), `went on at ${on} of ${content.length}, pulled at ${sent}`);
     return { rows: 640_000 };
   },
 
