@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
@@ -35,10 +37,16 @@ func newBar(out io.Writer, done string) *bar {
 	return &bar{out: out, terminal: ok && term.IsTerminal(int(file.Fd())), done: done}
 }
 
-// begin starts one file.
+// begin starts one file. What of its name would steer a terminal is replaced.
 func (b *bar) begin(name string, sizeBytes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	name = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '\uFFFD'
+	}, name)
 	b.name, b.size, b.tenth, b.last = name, sizeBytes, -1, ""
 	if b.terminal {
 		b.moving = progressbar.NewOptions64(cmp.Or(sizeBytes, 1), progressbar.OptionSetWriter(b.out),

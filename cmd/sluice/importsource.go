@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 )
 
@@ -57,7 +56,7 @@ func (st *stack) source(ctx context.Context, source string) (*importSource, erro
 	if err != nil {
 		return nil, err
 	}
-	opened := &importSource{file, filepath.Base(source), -1}
+	opened := &importSource{file, nameOf(source), -1}
 	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
 		opened.size = info.Size()
 	}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"reflect"
 	"strings"
 	"syscall"
 
@@ -81,6 +82,18 @@ func newParser() *kong.Kong {
 	return kong.Must(new(cli),
 		kong.Name("sluice"),
 		kong.Description("Takes large CSV files of bank transactions in, and turns each into credit offers."),
+		kong.KindMapper(reflect.String, kong.MapperFunc(verbatim)),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
 	)
+}
+
+// verbatim takes a text as it was given. kong's own mapper sends it through JSON, and
+// a file's name that is not UTF-8 comes out as another.
+func verbatim(ctx *kong.DecodeContext, target reflect.Value) error {
+	token, err := ctx.Scan.PopValue("string")
+	if err != nil {
+		return err
+	}
+	target.SetString(token.String())
+	return nil
 }

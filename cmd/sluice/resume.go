@@ -3,12 +3,14 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -49,6 +51,46 @@ func (s states) of(server, path string, info fs.FileInfo, metadata map[string]st
 	slices.Sort(parts[4:])
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return state(filepath.Join(string(s), hex.EncodeToString(sum[:16])))
+}
+
+// errUnderWay is hold's error while another process holds the same state.
+var errUnderWay = errors.New("is being uploaded by another sluice upload, under the same settings")
+
+// hold keeps the state for this process until release: two that begin one file at
+// once would make two jobs of it. The kernel lets go of a process that dies.
+func (s state) hold() (release func(), err error) {
+	for s != "" {
+		lock, err := os.OpenFile(string(s)+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			break
+		}
+		err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil && linked(lock) {
+			return func() {
+				_ = os.Remove(lock.Name()) // before it is free: see linked
+				lock.Close()
+			}, nil
+		}
+		lock.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, errUnderWay
+		}
+		if err != nil { // this file system has no locks
+			break
+		}
+	}
+	return func() {}, nil //nolint:nilerr // without a folder or locks an upload still goes through
+}
+
+// linked reports whether f is still what its name leads to: who had it before may
+// have removed it between our open and our lock.
+func linked(f *os.File) bool {
+	held, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(f.Name())
+	return err == nil && os.SameFile(held, named)
 }
 
 // load returns the id saved; empty where there is none.

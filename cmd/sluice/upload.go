@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -113,8 +114,13 @@ func (u *uploader) upload(ctx context.Context, path string, metadata map[string]
 	if err != nil {
 		return err
 	}
-	metadata["filename"] = filepath.Base(path)
+	metadata["filename"] = nameOf(path)
 	state := u.states.of(string(u.cmd.URL), path, info, metadata)
+	release, err := state.hold()
+	if err != nil {
+		return err
+	}
+	defer release()
 	id, err := u.begin(ctx, state, info.Size(), metadata)
 	if err != nil {
 		return err
@@ -132,6 +138,9 @@ func (u *uploader) upload(ctx context.Context, path string, metadata map[string]
 	}
 	return u.follow(ctx, path, id, state)
 }
+
+// nameOf is the file's name as text, which it need not be on its own file system.
+func nameOf(path string) string { return strings.ToValidUTF8(filepath.Base(path), "\uFFFD") }
 
 // begin returns the id of the upload that an earlier run left behind, unless the
 // server knows it no more, or of a new one.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 )
 
@@ -47,6 +48,7 @@ type Client struct {
 	retryFor time.Duration
 	onRetry  func(error, time.Duration)
 	http     http.Client
+	met      atomic.Bool // somebody is there: an answer came, or a connection broke
 }
 
 // New returns a client of the server at cfg.BaseURL. It sends nothing.
@@ -85,8 +87,12 @@ func (c *Client) do(req *http.Request, want int) (*http.Response, error) {
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err
 		}
+		if broke(err) {
+			c.met.Store(true)
+		}
 		return nil, err
 	}
+	c.met.Store(true)
 	if resp.StatusCode != want {
 		defer resp.Body.Close()
 		return nil, readError(resp)

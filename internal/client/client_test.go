@@ -299,3 +299,73 @@ func TestSendLeavesADeadLine(t *testing.T) {
 		}
 	})
 }
+
+// handed hands each request to the next of its functions.
+type handed []func(*http.Request) (*http.Response, error)
+
+func (h *handed) RoundTrip(r *http.Request) (*http.Response, error) {
+	next := (*h)[0]
+	*h = (*h)[1:]
+	return next(r)
+}
+
+// TestCreateIsRepeated: a creation whose answer was lost is asked for again by the
+// same key, which makes one upload of both; and a server that restarts is waited for.
+func TestCreateIsRepeated(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var keys []string
+		hand := func(then func() (*http.Response, error)) func(*http.Request) (*http.Response, error) {
+			return func(r *http.Request) (*http.Response, error) {
+				keys = append(keys, r.Header.Get("Idempotency-Key"))
+				return then()
+			}
+		}
+		lost := func() (*http.Response, error) { return nil, io.EOF }
+		made := answer(201, "", "Location", "/files/job_1")
+		line := &handed{hand(lost), hand(refused), hand(answer(503, "")), hand(answer(409, "")), hand(made), hand(refused), hand(made)}
+		c, err := client.New(client.Config{BaseURL: "http://sluice.test", Transport: line})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if id, err := c.Create(t.Context(), 1, nil); err != nil || id != "job_1" {
+				t.Errorf("Create = %q, %v", id, err)
+			}
+		}
+		if len(*line) != 0 || keys[0] == "" || keys[4] != keys[0] || keys[5] == keys[0] || keys[6] != keys[5] {
+			t.Errorf("asked by %q, want one key for five and another for two", keys)
+		}
+	})
+}
+
+// TestCreateLeavesAStranger: what never answered may be no server at all, and an
+// answer that no retry changes is told at once.
+func TestCreateLeavesAStranger(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]func() (*http.Response, error){"refused": refused, "bad metadata": answer(400, "")} {
+		line := &answers{list: []func() (*http.Response, error){first}}
+		c, err := client.New(client.Config{BaseURL: "http://sluice.test", Transport: line})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, err := c.Create(t.Context(), 1, nil); err == nil || len(line.seen) != 1 {
+			t.Errorf("%s: Create = %q, %v after %v", name, id, err, line.seen)
+		}
+	}
+}
+
+// A summary is waited for as the job was.
+func TestSummaryIsRepeated(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		line := &answers{list: []func() (*http.Response, error){refused, answer(503, ""), answer(200, `{"pipeline_summary":{"declined":7}}`)}}
+		c, err := client.New(client.Config{BaseURL: "http://sluice.test", Transport: line})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, err := c.Summary(t.Context(), "job_1"); err != nil || s.Declined != 7 {
+			t.Errorf("Summary = %+v, %v", s, err)
+		}
+	})
+}

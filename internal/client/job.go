@@ -63,15 +63,20 @@ func (c *Client) Status(ctx context.Context, id string) (Status, error) {
 	return s, nil
 }
 
-// Summary returns the counts of a complete job.
+// Summary returns the counts of a complete job. A server that is away is waited for.
 func (c *Client) Summary(ctx context.Context, id string) (Summary, error) {
 	var page struct {
 		Summary Summary `json:"pipeline_summary"`
 	}
-	if err := c.get(ctx, &page, "limit=1", "api/jobs", id, "offers/"); err != nil {
-		return Summary{}, fmt.Errorf("read summary: %w", err)
+	for retry := c.newRetry(); ; {
+		err := c.get(ctx, &page, "limit=1", "api/jobs", id, "offers/")
+		if err == nil {
+			return page.Summary, nil
+		}
+		if err := retry.after(ctx, fmt.Errorf("read summary: %w", err)); err != nil {
+			return Summary{}, err
+		}
 	}
-	return page.Summary, nil
 }
 
 // Follow watches the job until its state is terminal and returns it then. each

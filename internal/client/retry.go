@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"syscall"
 	"time"
 )
 
@@ -52,6 +54,11 @@ func (r *retry) after(ctx context.Context, err error) error {
 	r.wait = min(2*r.wait, maxWait)
 	r.client.onRetry(err, wait)
 	return sleep(ctx, wait)
+}
+
+// broke reports whether err is of a connection that was made and then lost.
+func broke(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // sleep waits for d, or returns why ctx ended.

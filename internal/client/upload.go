@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -23,15 +24,30 @@ var (
 )
 
 // Create makes an upload of sizeBytes with the given Upload-Metadata and
-// returns its id, which is its job's id too. It is tried once: a creation whose
-// answer was lost would leave a second upload behind.
+// returns its id, which is its job's id too. It is repeated as Send is, by one
+// Idempotency-Key, so that a creation whose answer was lost leaves no second upload
+// behind. A server that nothing was ever heard of is not waited for: it may be none.
 func (c *Client) Create(ctx context.Context, sizeBytes int64, metadata map[string]string) (id string, err error) {
+	retry, key := c.newRetry(), rand.Text()
+	for {
+		id, err := c.create(ctx, key, sizeBytes, metadata)
+		if err == nil || !c.met.Load() {
+			return id, err
+		}
+		if err := retry.after(ctx, err); err != nil {
+			return "", err
+		}
+	}
+}
+
+func (c *Client) create(ctx context.Context, key string, sizeBytes int64, metadata map[string]string) (id string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	req, err := c.tusRequest(ctx, http.MethodPost, "files/")
 	if err != nil {
 		return "", fmt.Errorf("create upload: %w", err)
 	}
+	req.Header.Set("Idempotency-Key", key)
 	req.Header.Set("Upload-Length", strconv.FormatInt(sizeBytes, 10))
 	if len(metadata) > 0 {
 		req.Header.Set("Upload-Metadata", encodeMetadata(metadata))
