@@ -257,7 +257,7 @@ func (s *server) result(id string, o outcome) job.Result {
 	r := job.Result{
 		Engine: "cashflow-1", ModelVersion: "v2.1", ConfigUsed: baseConfig, ConfigSHA256: bytes.Repeat([]byte{0xab}, 32),
 		AsOfDay: 19_782, CurrencyExponent: o.exponent, GroupBy: []string{"account_id", "date"},
-		TransactionsProcessed: 12, RowsRejected: 3, FutureRows: 1, AggregatesCreated: int64(len(o.rows)), OffersGenerated: 2, Declined: 1, Skipped: 4,
+		TransactionsProcessed: 12, RowsRejected: 3, RejectsByReason: map[string]int64{"bad_amount": 3}, FutureRows: 1, AggregatesCreated: int64(len(o.rows)), OffersGenerated: 2, Declined: 1, Skipped: 4,
 		Duration: 1_234_000_000,
 	}
 	if o.config != "" {

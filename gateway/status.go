@@ -14,23 +14,24 @@ import (
 
 // statusJSON is what anyone is told of a job.
 type statusJSON struct {
-	JobID       string       `json:"job_id"`
-	State       job.State    `json:"state"`
-	Status      string       `json:"status"`
-	Stage       job.Stage    `json:"stage"`
-	Message     string       `json:"message"`
-	Channel     string       `json:"channel"`
-	Filename    string       `json:"filename"`
-	Progress    progressJSON `json:"progress"`
-	Accepted    int64        `json:"rows_accepted"`
-	Rejected    int64        `json:"rows_rejected"`
-	CreatedAt   *time.Time   `json:"created_at"`
-	UpdatedAt   *time.Time   `json:"updated_at"`
-	CompletedAt *time.Time   `json:"completed_at"`
-	Remaining   *int64       `json:"estimated_remaining_seconds"`
-	Error       *string      `json:"error"`
-	ErrorCode   *string      `json:"error_code"`
-	CanRetry    bool         `json:"can_retry"`
+	JobID       string           `json:"job_id"`
+	State       job.State        `json:"state"`
+	Status      string           `json:"status"`
+	Stage       job.Stage        `json:"stage"`
+	Message     string           `json:"message"`
+	Channel     string           `json:"channel"`
+	Filename    string           `json:"filename"`
+	Progress    progressJSON     `json:"progress"`
+	Accepted    int64            `json:"rows_accepted"`
+	Rejected    int64            `json:"rows_rejected"`
+	ByReason    map[string]int64 `json:"rejects_by_reason"` // of the rejected; the words are the parser's
+	CreatedAt   *time.Time       `json:"created_at"`
+	UpdatedAt   *time.Time       `json:"updated_at"`
+	CompletedAt *time.Time       `json:"completed_at"`
+	Remaining   *int64           `json:"estimated_remaining_seconds"`
+	Error       *string          `json:"error"`
+	ErrorCode   *string          `json:"error_code"`
+	CanRetry    bool             `json:"can_retry"`
 	// The oldest job with the same content; null while that is not known, and for the oldest.
 	DuplicateOf *string `json:"duplicate_of"`
 
@@ -92,7 +93,7 @@ func (g *Gateway) statusOf(j job.Job) statusJSON {
 	s := statusJSON{
 		JobID: j.ID, State: j.State, Status: j.State.Status(), Stage: j.Stage, Message: message(j),
 		Channel: j.Channel, Filename: j.Filename, Progress: progressOf(j),
-		Accepted: j.RowsAccepted, Rejected: j.RowsRejected,
+		Accepted: j.RowsAccepted, Rejected: j.RowsRejected, ByReason: j.RejectsByReason,
 		CreatedAt: timestamp(j.CreatedAt), UpdatedAt: timestamp(j.UpdatedAt), CompletedAt: timestamp(j.CompletedAt),
 		Remaining: remaining(j), CanRetry: j.CanRetry,
 		OffersURL: base + "/offers/", AggregatesURL: base + "/aggregates/", RejectsURL: base + "/rejects/", EventsURL: base + "/events/",

@@ -32,7 +32,7 @@ func (s *server) status(id string) map[string]any {
 func wantStatus(id string, differ map[string]any) map[string]any {
 	base := "/api/jobs/" + id
 	want := map[string]any{
-		"stage": "", "channel": "tus", "filename": "a.csv", "rows_accepted": json.Number("0"), "rows_rejected": json.Number("0"),
+		"stage": "", "channel": "tus", "filename": "a.csv", "rows_accepted": json.Number("0"), "rows_rejected": json.Number("0"), "rejects_by_reason": map[string]any{},
 		"completed_at": nil, "estimated_remaining_seconds": nil, "error": nil, "error_code": nil, "can_retry": false, "duplicate_of": nil,
 		"offers_url": base + "/offers/", "aggregates_url": base + "/aggregates/", "rejects_url": base + "/rejects/", "events_url": base + "/events/",
 	}
@@ -67,16 +67,19 @@ func TestStatusOfEachState(t *testing.T) {
 	}
 
 	lease := s.claim(job.DefaultTenant, id)
-	if err := s.jobs.Progress(t.Context(), lease, job.Progress{Stage: job.Scoring, ProcessedBytes: 333, RowsAccepted: 30, RowsRejected: 3}); err != nil {
+	if err := s.jobs.Progress(t.Context(), lease, job.Progress{
+		Stage: job.Scoring, ProcessedBytes: 333, RowsAccepted: 30, RowsRejected: 3, RejectsByReason: map[string]int64{"bad_date": 2, "nul_byte": 1},
+	}); err != nil {
 		t.Fatal(err)
 	}
+	reasons := map[string]any{"bad_date": json.Number("2"), "nul_byte": json.Number("1")}
 	got := s.status(id)
 	if got["estimated_remaining_seconds"] == nil {
 		t.Error("no estimate although there is a rate")
 	}
 	want = wantStatus(id, map[string]any{
 		"state": "IN_PROGRESS", "status": "processing", "stage": "scoring", "message": "The accounts are being scored.",
-		"rows_accepted": json.Number("30"), "rows_rejected": json.Number("3"), "progress": progress(1000, 1000, 333, 33, -1, "33.3"),
+		"rows_accepted": json.Number("30"), "rows_rejected": json.Number("3"), "rejects_by_reason": reasons, "progress": progress(1000, 1000, 333, 33, -1, "33.3"),
 		"estimated_remaining_seconds": got["estimated_remaining_seconds"],
 	})
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -90,7 +93,7 @@ func TestStatusOfEachState(t *testing.T) {
 	got = s.status(id)
 	want = wantStatus(id, map[string]any{
 		"state": "FAILED", "status": "failed", "message": fault.Message, "error": fault.Message, "error_code": fault.Code, "can_retry": true,
-		"rows_accepted": json.Number("30"), "rows_rejected": json.Number("3"), "progress": progress(1000, 1000, 333, 33, -1, "33.3"),
+		"rows_accepted": json.Number("30"), "rows_rejected": json.Number("3"), "rejects_by_reason": reasons, "progress": progress(1000, 1000, 333, 33, -1, "33.3"),
 		"completed_at": got["completed_at"],
 	})
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -112,7 +115,8 @@ func TestStatusOfEachState(t *testing.T) {
 	got = s.status(id)
 	want = wantStatus(id, map[string]any{
 		"state": "JOB_COMPLETE", "status": "completed", "message": "The offers can be read.", "duplicate_of": first,
-		"rows_accepted": json.Number("12"), "rows_rejected": json.Number("3"), "progress": progress(1000, 1000, 1000, 15, 15, "100"),
+		"rows_accepted": json.Number("12"), "rows_rejected": json.Number("3"),
+		"rejects_by_reason": map[string]any{"bad_amount": json.Number("3")}, "progress": progress(1000, 1000, 1000, 15, 15, "100"),
 		"completed_at": got["completed_at"],
 	})
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -148,7 +148,10 @@ func (im *Importer) end(ctx context.Context, stop func(), hold *job.Import, a *a
 	}
 	a.job.SizeBytes = source.size
 	if in.Progress != nil {
-		in.Progress(pipeline.Progress{Stage: pipeline.StagePersisting, Bytes: source.size, Accepted: a.result.Accepted, Rejected: a.result.Rejected})
+		in.Progress(pipeline.Progress{
+			Stage: pipeline.StagePersisting, Bytes: source.size,
+			Accepted: a.result.Accepted, Rejected: a.result.Rejected, ByReason: a.result.ByReason,
+		})
 	}
 	stop() // the transaction holds the objects from its first statement on
 	return im.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {

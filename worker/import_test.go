@@ -81,7 +81,7 @@ func TestImportFails(t *testing.T) {
 	const file = "account_id,date,amount\nA,someday,1\n"
 	j, err := w.imports(t.Context(), strings.NewReader(file))
 	w.must(err)
-	if j.State != job.Failed || j.Error == nil || j.CanRetry || j.Result == nil || j.Result.RowsRejected != 1 || j.SizeBytes != int64(len(file)) {
+	if j.State != job.Failed || j.Error == nil || j.CanRetry || j.Result == nil || j.Result.RowsRejected != 1 || j.RejectsByReason["bad_date"] != 1 || j.SizeBytes != int64(len(file)) {
 		t.Errorf("ended as %+v", j)
 	}
 	if keys := w.results(j.ID); len(keys) != 1 || keys[0] != j.Result.Rejects.Key {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -29,6 +30,9 @@ func TestFileToOffers(t *testing.T) {
 	j := w.ends(id)
 	if j.State != job.JobComplete || j.RowsAccepted != 4 || j.RowsRejected != 1 || j.Attempts != 1 || j.ProcessedBytes != j.SizeBytes {
 		t.Fatalf("job = %+v, error %v", j, j.Error)
+	}
+	if !maps.Equal(j.RejectsByReason, map[string]int64{"bad_date": 1}) {
+		t.Errorf("rejects by reason = %v", j.RejectsByReason)
 	}
 	if got := w.offers(id); !slices.Equal(got, []string{"A", "B"}) {
 		t.Errorf("decisions for %q", got)

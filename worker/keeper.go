@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"reflect"
 	"sync"
 	"time"
 
@@ -54,7 +55,10 @@ func (k *keeper) lookNow() {
 
 // report is pipeline.Sinks.Progress.
 func (k *keeper) report(p pipeline.Progress) {
-	k.set(job.Progress{Stage: job.Stage(p.Stage), ProcessedBytes: p.Bytes, RowsAccepted: p.Accepted, RowsRejected: p.Rejected})
+	k.set(job.Progress{
+		Stage: job.Stage(p.Stage), ProcessedBytes: p.Bytes,
+		RowsAccepted: p.Accepted, RowsRejected: p.Rejected, RejectsByReason: byReason(p.ByReason),
+	})
 }
 
 // enter says that the work is in another stage.
@@ -104,7 +108,7 @@ func (k *keeper) show(ctx context.Context) error {
 	k.mu.Lock()
 	now := k.now
 	k.mu.Unlock()
-	if now == k.shown {
+	if reflect.DeepEqual(now, k.shown) {
 		return nil
 	}
 	if err := k.cfg.Jobs.Progress(ctx, k.lease, now); err != nil {

@@ -6,6 +6,7 @@ import (
 	"sluice/internal/credit"
 	"sluice/internal/job"
 	"sluice/internal/pipeline"
+	"sluice/parser"
 )
 
 // summary is what the job came to so far.
@@ -16,13 +17,22 @@ func (a *attempt) summary(s pipeline.Settings) job.Result {
 		Engine: credit.Engine, ModelVersion: s.Credit.ModelVersion(),
 		ConfigUsed: string(s.Credit.JSON()), ConfigSHA256: digest[:],
 		AsOfDay: job.NoDay, CurrencyExponent: s.Credit.Exponent(), GroupBy: groupBy(s.Aggregate.GroupBy),
-		TransactionsProcessed: r.Accepted, RowsRejected: r.Rejected, FutureRows: r.FutureRows, AggregatesCreated: r.Aggregates,
+		TransactionsProcessed: r.Accepted, RowsRejected: r.Rejected, RejectsByReason: byReason(r.ByReason), FutureRows: r.FutureRows, AggregatesCreated: r.Aggregates,
 		OffersGenerated: r.Tally.Approved, Declined: r.Tally.Declined, Skipped: r.Tally.Skipped,
 		Duration:   time.Since(a.began),
 		Aggregates: job.Object(a.aggregates), Rejects: job.Object(a.rejects),
 	}
 	if r.HasAsOf {
 		out.AsOfDay = r.AsOf
+	}
+	return out
+}
+
+// byReason is counts with the parser's words as strings.
+func byReason(counts map[parser.Reason]int64) map[string]int64 {
+	out := make(map[string]int64, len(counts))
+	for reason, rows := range counts {
+		out[string(reason)] = rows
 	}
 	return out
 }

@@ -23,7 +23,7 @@ func jobOf(r db.ListJobsRow) Job {
 		},
 		State: State(r.Job.State), Stage: Stage(deref(r.Job.Stage)), Version: r.Job.Version,
 		SizeBytes: deref(r.Job.SizeBytes), CRC64: uint64(deref(r.Job.Crc64)), Digested: r.Job.Crc64 != nil, DuplicateOf: r.DuplicateOf, ReferenceDay: dayOf(r.Job.ReferenceDate),
-		ProcessedBytes: r.Job.ProcessedBytes, RowsAccepted: r.Job.RowsAccepted, RowsRejected: r.Job.RowsRejected,
+		ProcessedBytes: r.Job.ProcessedBytes, RowsAccepted: r.Job.RowsAccepted, RowsRejected: r.Job.RowsRejected, RejectsByReason: r.Job.RejectsByReason,
 		Fence: r.Job.Fence, Worker: r.Job.Worker, Attempts: int(r.Job.Attempts), LeaseExpiresAt: utc(r.Job.LeaseExpiresAt),
 		Traceparent: r.Job.Traceparent,
 		WaitReason:  r.Job.WaitReason, WaitUntil: utc(r.Job.WaitUntil), Deaths: int(r.Job.Deaths),
@@ -107,6 +107,14 @@ func dayOf(d pgtype.Date) int32 {
 		return NoDay
 	}
 	return int32(d.Time.Unix() / secondsPerDay) // exact: dates are read as midnight UTC
+}
+
+// counted returns counts as they are stored: an object, {} where there are none.
+func counted(counts map[string]int64) map[string]int64 {
+	if counts == nil {
+		return map[string]int64{} // nil would be NULL
+	}
+	return counts
 }
 
 // deref returns what p points to, or the zero value.

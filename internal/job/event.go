@@ -44,6 +44,7 @@ func (s *Store) EventsAfter(ctx context.Context, j Job, after int64) ([]Event, e
 func (j Job) at(r db.ListStepsRow) Job {
 	j.Version, j.State, j.Stage, j.UpdatedAt = r.Version, State(r.State), Stage(deref(r.Stage)), r.At.UTC()
 	j.ProcessedBytes, j.RowsAccepted, j.RowsRejected = r.ProcessedBytes, r.RowsAccepted, r.RowsRejected
+	j.RejectsByReason = r.RejectsByReason
 	j.Error, j.CanRetry, j.CompletedAt = nil, r.CanRetry, utc(nil)
 	if r.ErrorCode != nil {
 		j.Error = &Error{Code: *r.ErrorCode, Message: deref(r.ErrorMessage)}

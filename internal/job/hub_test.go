@@ -163,7 +163,9 @@ func TestEventsAfter(t *testing.T) {
 	}
 	f.must(f.Release(t.Context(), l, "test", 0))
 	look()
-	f.must(f.Fail(t.Context(), f.claim(id), job.Error{Code: "empty_file", Message: "The file is empty."}, true, nil))
+	last := f.claim(id)
+	f.must(f.Progress(t.Context(), last, job.Progress{Stage: job.Parsing, RowsRejected: 2, RejectsByReason: map[string]int64{"bad_date": 2}}))
+	f.must(f.Fail(t.Context(), last, job.Error{Code: "empty_file", Message: "The file is empty."}, true, nil))
 	look()
 
 	want := []job.State{job.UploadComplete, job.InProgress, job.UploadComplete, job.InProgress, job.Failed}
@@ -194,10 +196,10 @@ func TestEventsAfter(t *testing.T) {
 	}
 	events, err := f.EventsAfter(t.Context(), snapshots[len(snapshots)-1], 0)
 	f.must(err)
-	if e := events[0]; e.State != job.UploadComplete || e.Error != nil || !e.CompletedAt.IsZero() || e.SizeBytes != 1000 {
+	if e := events[0]; e.State != job.UploadComplete || e.Error != nil || !e.CompletedAt.IsZero() || e.SizeBytes != 1000 || len(e.RejectsByReason) != 0 {
 		t.Errorf("the first step reads %+v", e)
 	}
-	if e := events[len(events)-1]; e.Error == nil || e.Error.Code != "empty_file" || !e.CanRetry || e.CompletedAt.IsZero() {
+	if e := events[len(events)-1]; e.Error == nil || e.Error.Code != "empty_file" || !e.CanRetry || e.CompletedAt.IsZero() || e.RejectsByReason["bad_date"] != 2 {
 		t.Errorf("the last step reads %+v", e)
 	}
 }

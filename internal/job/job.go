@@ -46,6 +46,9 @@ type Job struct {
 
 	// Of the attempt that runs or was the last: source bytes read, records.
 	ProcessedBytes, RowsAccepted, RowsRejected int64
+	// RejectsByReason counts RowsRejected by the parser's words. It is not nil, and
+	// empty where the attempt was that of a worker that did not count them yet.
+	RejectsByReason map[string]int64
 
 	Traceparent string // what began its trace, of span.Traceparent; "": nothing did
 
@@ -87,6 +90,8 @@ type Result struct {
 	// that was all of them. It is the job's, not the result's: it is not read back.
 	SourceCRC64 uint64
 	SourceRead  bool
+	// RejectsByReason counts RowsRejected. It is the job's as well.
+	RejectsByReason map[string]int64
 
 	Engine           string // of the formulas: "cashflow-1"
 	ModelVersion     string // the label from the configuration
@@ -113,6 +118,7 @@ type Result struct {
 type Progress struct {
 	Stage                                      Stage
 	ProcessedBytes, RowsAccepted, RowsRejected int64 // since the attempt began
+	RejectsByReason                            map[string]int64
 }
 
 // Filter chooses and pages jobs. Zero fields do not filter.

@@ -72,6 +72,7 @@ func (s *Store) Progress(ctx context.Context, l *Lease, p Progress) error {
 	n, err := s.q.SaveProgress(ctx, db.SaveProgressParams{
 		ID: l.JobID, Fence: l.Fence,
 		Stage: &stage, ProcessedBytes: p.ProcessedBytes, RowsAccepted: p.RowsAccepted, RowsRejected: p.RowsRejected,
+		RejectsByReason: counted(p.RejectsByReason),
 	})
 	if err == nil && n == 0 {
 		err = ErrLostLease

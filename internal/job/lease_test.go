@@ -156,6 +156,10 @@ func TestFailWithResult(t *testing.T) {
 	if diff := cmp.Diff(want, got.Error); diff != "" || got.State != job.Failed || !got.CanRetry {
 		t.Errorf("%s, can retry %v (-want +got):\n%s", got.State, got.CanRetry, diff)
 	}
+	if diff := cmp.Diff(r.RejectsByReason, got.RejectsByReason); diff != "" {
+		t.Errorf("rejects by reason (-want +got):\n%s", diff)
+	}
+	r.RejectsByReason = nil // the job's, and not read back
 	if diff := cmp.Diff(&r, got.Result); diff != "" || got.RowsRejected != r.RowsRejected {
 		t.Errorf("%d rejected, result (-want +got):\n%s", got.RowsRejected, diff)
 	}
@@ -164,8 +168,9 @@ func TestFailWithResult(t *testing.T) {
 	again := f.claim(l.JobID)
 	r.RowsRejected = 0
 	f.tx(func(tx pgx.Tx) error { return f.CompleteTx(t.Context(), tx, again, r) })
-	if diff := cmp.Diff(&r, f.get(l.JobID).Result); diff != "" {
-		t.Errorf("result of the retry (-want +got):\n%s", diff)
+	got = f.get(l.JobID)
+	if diff := cmp.Diff(&r, got.Result); diff != "" || got.RejectsByReason == nil || len(got.RejectsByReason) != 0 {
+		t.Errorf("%v rejected, result of the retry (-want +got):\n%s", got.RejectsByReason, diff)
 	}
 }
 
@@ -174,9 +179,9 @@ func TestRelease(t *testing.T) {
 	f := setup(t)
 	l := f.claimed()
 	f.exec(`UPDATE jobs SET reference_date = '2024-02-29' WHERE id = $1`, l.JobID)
-	f.must(f.Progress(t.Context(), l, job.Progress{Stage: job.Parsing, ProcessedBytes: 9, RowsAccepted: 9, RowsRejected: 9}))
+	f.must(f.Progress(t.Context(), l, job.Progress{Stage: job.Parsing, ProcessedBytes: 9, RowsAccepted: 9, RowsRejected: 9, RejectsByReason: map[string]int64{"bad_date": 9}}))
 	f.must(f.Release(t.Context(), l, "stopping", time.Hour))
-	if got := f.get(l.JobID); got.State != job.UploadComplete || got.ProcessedBytes+got.RowsAccepted+got.RowsRejected != 0 || got.ReferenceDay != 19_782 {
+	if got := f.get(l.JobID); got.State != job.UploadComplete || got.ProcessedBytes+got.RowsAccepted+got.RowsRejected != 0 || len(got.RejectsByReason) != 0 || got.ReferenceDay != 19_782 {
 		t.Errorf("released job: %+v", got)
 	}
 	if n := f.count(`river_job WHERE args->>'job_id' = $1 AND state = 'scheduled' AND max_attempts = 1

@@ -141,7 +141,8 @@ func (f fixture) in(s job.State) string {
 // result is one with every field set.
 func result() job.Result {
 	return job.Result{
-		Engine: "cashflow-1", ModelVersion: "v2.1", ConfigUsed: `{"rolling_period":12}`, ConfigSHA256: make([]byte, 32),
+		RejectsByReason: map[string]int64{"bad_date": 2, "bad_amount": 1},
+		Engine:          "cashflow-1", ModelVersion: "v2.1", ConfigUsed: `{"rolling_period":12}`, ConfigSHA256: make([]byte, 32),
 		AsOfDay: 19_700, CurrencyExponent: 2, GroupBy: []string{"account_id", "date"},
 		TransactionsProcessed: 96_000, RowsRejected: 3, FutureRows: 2, AggregatesCreated: 900,
 		OffersGenerated: 40, Declined: 5, Skipped: 1, Duration: 1500 * time.Millisecond,

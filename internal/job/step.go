@@ -106,6 +106,7 @@ func (j *row) enter(to State) {
 	j.Held = false
 	if to == UploadComplete || to == InProgress {
 		j.ProcessedBytes, j.RowsAccepted, j.RowsRejected = 0, 0, 0
+		j.RejectsByReason = counted(nil)
 	}
 	if to.Terminal() {
 		j.CompletedAt = &j.Clock
@@ -129,6 +130,7 @@ func (j *row) fail(e Error, canRetry bool) {
 // count takes over the figures of the attempt that ended the job.
 func (j *row) count(r Result) {
 	j.RowsAccepted, j.RowsRejected = r.TransactionsProcessed, r.RowsRejected
+	j.RejectsByReason = counted(r.RejectsByReason)
 }
 
 // digest takes over the checksum of what was read, where none is known.
@@ -140,34 +142,35 @@ func (j *row) digest(r Result) {
 
 func (j *row) saved() db.SaveJobParams {
 	return db.SaveJobParams{
-		ID:             j.ID,
-		State:          j.State,
-		Stage:          j.Stage,
-		Version:        j.Version,
-		SizeBytes:      j.SizeBytes,
-		Crc64:          j.Crc64,
-		ReferenceDate:  j.ReferenceDate,
-		Fence:          j.Fence,
-		RiverJobID:     j.RiverJobID,
-		LeaseExpiresAt: j.LeaseExpiresAt,
-		Worker:         j.Worker,
-		Attempts:       j.Attempts,
-		ProcessedBytes: j.ProcessedBytes,
-		RowsAccepted:   j.RowsAccepted,
-		RowsRejected:   j.RowsRejected,
-		Alone:          j.Alone,
-		Solitary:       j.Solitary,
-		Deaths:         j.Deaths,
-		DeathFences:    j.DeathFences,
-		WaitReason:     j.WaitReason,
-		WaitUntil:      j.WaitUntil,
-		Held:           j.Held,
-		QueuedAt:       j.QueuedAt,
-		ErrorCode:      j.ErrorCode,
-		ErrorMessage:   j.ErrorMessage,
-		CanRetry:       j.CanRetry,
-		UpdatedAt:      j.UpdatedAt,
-		StartedAt:      j.StartedAt,
-		CompletedAt:    j.CompletedAt,
+		ID:              j.ID,
+		State:           j.State,
+		Stage:           j.Stage,
+		Version:         j.Version,
+		SizeBytes:       j.SizeBytes,
+		Crc64:           j.Crc64,
+		ReferenceDate:   j.ReferenceDate,
+		Fence:           j.Fence,
+		RiverJobID:      j.RiverJobID,
+		LeaseExpiresAt:  j.LeaseExpiresAt,
+		Worker:          j.Worker,
+		Attempts:        j.Attempts,
+		ProcessedBytes:  j.ProcessedBytes,
+		RowsAccepted:    j.RowsAccepted,
+		RowsRejected:    j.RowsRejected,
+		RejectsByReason: j.RejectsByReason,
+		Alone:           j.Alone,
+		Solitary:        j.Solitary,
+		Deaths:          j.Deaths,
+		DeathFences:     j.DeathFences,
+		WaitReason:      j.WaitReason,
+		WaitUntil:       j.WaitUntil,
+		Held:            j.Held,
+		QueuedAt:        j.QueuedAt,
+		ErrorCode:       j.ErrorCode,
+		ErrorMessage:    j.ErrorMessage,
+		CanRetry:        j.CanRetry,
+		UpdatedAt:       j.UpdatedAt,
+		StartedAt:       j.StartedAt,
+		CompletedAt:     j.CompletedAt,
 	}
 }

@@ -31,7 +31,7 @@ func TestLife(t *testing.T) {
 			CreditConfig: `{"risk_threshold":0.70}`, AggregateConfig: `{"group_by":["date"]}`, ParseConfig: `{"dry_run":false}`,
 			SHA256: make([]byte, 32),
 		},
-		State: job.Open, Version: 1, BytesTotal: -1, ReferenceDay: job.NoDay,
+		State: job.Open, Version: 1, BytesTotal: -1, ReferenceDay: job.NoDay, RejectsByReason: map[string]int64{},
 	}
 	check := func() {
 		t.Helper()
@@ -65,9 +65,10 @@ func TestLife(t *testing.T) {
 	want.Worker, want.Attempts = worker, 1
 	check()
 
-	f.must(f.Progress(t.Context(), l, job.Progress{Stage: job.Scoring, ProcessedBytes: 1234, RowsAccepted: 7, RowsRejected: 2}))
+	f.must(f.Progress(t.Context(), l, job.Progress{Stage: job.Scoring, ProcessedBytes: 1234, RowsAccepted: 7, RowsRejected: 2, RejectsByReason: map[string]int64{"bad_bool": 2}}))
 	want.Stage, want.Version = job.Scoring, 4
 	want.ProcessedBytes, want.RowsAccepted, want.RowsRejected = 1234, 7, 2
+	want.RejectsByReason = map[string]int64{"bad_bool": 2}
 	check()
 
 	f.must(f.Extend(t.Context(), l)) // nothing that a user sees
@@ -76,7 +77,8 @@ func TestLife(t *testing.T) {
 	r := result()
 	f.tx(func(tx pgx.Tx) error { return f.CompleteTx(t.Context(), tx, l, r) })
 	want.State, want.Stage, want.Version, want.Fence = job.JobComplete, "", 5, 3
-	want.RowsAccepted, want.RowsRejected, want.Result = r.TransactionsProcessed, r.RowsRejected, &r
+	want.RowsAccepted, want.RowsRejected, want.RejectsByReason = r.TransactionsProcessed, r.RowsRejected, r.RejectsByReason
+	r.RejectsByReason, want.Result = nil, &r
 	check()
 }
 

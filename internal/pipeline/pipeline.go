@@ -78,8 +78,9 @@ const (
 // Progress is how far a file has come.
 type Progress struct {
 	Stage              Stage
-	Bytes              int64 // read from Input.Source
-	Accepted, Rejected int64 // rows
+	Bytes              int64                   // read from Input.Source
+	Accepted, Rejected int64                   // rows
+	ByReason           map[parser.Reason]int64 // of the rejected; the callee's own
 }
 
 // Run reads a file whole, writes its aggregates and rejects, and returns what
@@ -199,7 +200,7 @@ func (r *run) progress(stage Stage) {
 		return
 	}
 	s := r.reader.Stats()
-	r.sinks.Progress(Progress{Stage: stage, Bytes: r.source.bytes.Load(), Accepted: s.Accepted, Rejected: s.Rejected})
+	r.sinks.Progress(Progress{Stage: stage, Bytes: r.source.bytes.Load(), Accepted: s.Accepted, Rejected: s.Rejected, ByReason: s.ByReason})
 }
 
 // judge tells whose fault an error is. Bytes that are not those that were sent

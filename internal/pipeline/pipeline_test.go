@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/minio/crc64nvme"
 
 	"sluice/internal/pipeline"
+	"sluice/parser"
 )
 
 func TestDigests(t *testing.T) {
@@ -76,9 +78,12 @@ func TestProgress(t *testing.T) {
 		if before := seen[i]; p.Bytes < before.Bytes || p.Accepted < before.Accepted || p.Rejected < before.Rejected {
 			t.Errorf("%+v after %+v", p, before)
 		}
+		if p.ByReason[parser.BadAmount] != p.Rejected { // the only reason
+			t.Errorf("rejects by reason in %+v", p)
+		}
 	}
-	want := pipeline.Progress{Stage: pipeline.StageScoring, Bytes: int64(len(file)), Accepted: result.Accepted, Rejected: result.Rejected}
-	if last := seen[len(seen)-1]; last != want || seen[0].Stage != pipeline.StageParsing {
+	want := pipeline.Progress{Stage: pipeline.StageScoring, Bytes: int64(len(file)), Accepted: result.Accepted, Rejected: result.Rejected, ByReason: result.ByReason}
+	if last := seen[len(seen)-1]; !reflect.DeepEqual(last, want) || seen[0].Stage != pipeline.StageParsing {
 		t.Errorf("from %+v to %+v, want %+v", seen[0], last, want)
 	}
 }

@@ -4,7 +4,7 @@ import { download, follow } from './api';
 import { actions } from './actions';
 import { Offers } from './offers';
 import { Pictures } from './pictures';
-import { Rejects } from './rejects';
+import { Reasons, Rejects } from './rejects';
 import { bytes, count, duration, plural, when } from './text';
 import type { OfferPage, Status } from './types';
 import { ended } from './types';
@@ -35,7 +35,7 @@ export function Job({ id }: { id: string }) {
       </div>
       <Live status={status} />
       {status.state === 'JOB_COMPLETE' && <Results status={status} />}
-      {status.rows_rejected > 0 && ended(status) && <Rejects id={id} total={status.rows_rejected} />}
+      {status.rows_rejected > 0 && ended(status) && <Rejects status={status} />}
     </section>
   );
 }
@@ -57,6 +57,7 @@ function Live({ status: s }: { status: Status }) {
         {' · '}since {when(s.created_at)}
         {s.estimated_remaining_seconds !== null && !ended(s) && <> · about {duration(s.estimated_remaining_seconds)} left</>}
       </p>
+      {!ended(s) && s.rows_rejected > 0 && <Reasons counts={s.rejects_by_reason} />}
     </div>
   );
 }

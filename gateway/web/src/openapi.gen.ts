@@ -2468,6 +2468,10 @@ export interface components {
             };
             rows_accepted: number;
             rows_rejected: number;
+            /** @description The rejected rows by reason, such as bad_date. Empty for jobs of older versions. */
+            rejects_by_reason: {
+                [key: string]: number;
+            };
             created_at: components["schemas"]["Time"];
             updated_at: components["schemas"]["Time"];
             /** Format: date-time */

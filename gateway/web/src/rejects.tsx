@@ -3,10 +3,16 @@ import { useEffect, useState } from 'preact/hooks';
 import { ask, download } from './api';
 import { rows } from './csv';
 import { count, words } from './text';
+import type { Status } from './types';
 
 const SHOWN = 100, READ_BYTES = 1 << 20;
 
-export function Rejects({ id, total }: { id: string; total: number }) {
+// Reasons counts the rejected rows by reason, most first.
+export const Reasons = ({ counts }: { counts: Status['rejects_by_reason'] }) => (
+  <p class="chips">{Object.entries(counts).sort((a, b) => b[1] - a[1]).map(([r, n]) => <span key={r} class="chip">{words(r)} <b>{count(n)}</b></span>)}</p>
+);
+
+export function Rejects({ status: { job_id: id, rows_rejected: total, rejects_by_reason: counts } }: { status: Status }) {
   const [table, setTable] = useState<string[][]>([]);
   const [cut, setCut] = useState(false);
   const [problem, setProblem] = useState('');
@@ -18,8 +24,6 @@ export function Rejects({ id, total }: { id: string; total: number }) {
   }, [id]);
   const [header = [], ...body] = table;
   const whole = cut ? body.slice(0, -1) : body; // the last one may be cut
-  const reasons = new Map<string, number>();
-  whole.forEach(r => reasons.set(r[1] ?? '', (reasons.get(r[1] ?? '') ?? 0) + 1));
   return (
     <section aria-labelledby="rejects-title">
       <div class="line head">
@@ -27,7 +31,7 @@ export function Rejects({ id, total }: { id: string; total: number }) {
         <button onClick={() => void download('/api/jobs/{id}/rejects/', { path: { id } }, `${id}-rejects.csv`, 'text/csv').catch(e => setProblem((e as Error).message))}>All {count(total)}, CSV</button>
       </div>
       {problem && <p class="bad" role="alert">{problem}</p>}
-      <p class="chips">{[...reasons].sort((a, b) => b[1] - a[1]).map(([r, n]) => <span key={r} class="chip">{words(r)} <b>{count(n)}</b></span>)}{cut && <span class="note"> of the first {count(whole.length)}</span>}</p>
+      <Reasons counts={counts} />
       <p class="note">Mend the marked cells in the downloaded file and drop it above: its own columns come after the first three, which are ignored.</p>
       <div class="scroll" role="region" tabIndex={0} aria-label="Rejected rows">
         <table>

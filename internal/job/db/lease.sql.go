@@ -83,19 +83,21 @@ func (q *Queries) LockStranded(ctx context.Context, arg LockStrandedParams) (str
 const saveProgress = `-- name: SaveProgress :one
 WITH saved AS (
   UPDATE jobs SET stage = $1, processed_bytes = $2, rows_accepted = $3, rows_rejected = $4,
+    rejects_by_reason = $5,
     version = version + 1, updated_at = clock_timestamp()
-  WHERE id = $5 AND fence = $6 AND state = 'IN_PROGRESS'
+  WHERE id = $6 AND fence = $7 AND state = 'IN_PROGRESS'
   RETURNING id)
 SELECT count(pg_notify('sluice_job', id)) FROM saved
 `
 
 type SaveProgressParams struct {
-	Stage          *string
-	ProcessedBytes int64
-	RowsAccepted   int64
-	RowsRejected   int64
-	ID             string
-	Fence          int64
+	Stage           *string
+	ProcessedBytes  int64
+	RowsAccepted    int64
+	RowsRejected    int64
+	RejectsByReason map[string]int64
+	ID              string
+	Fence           int64
 }
 
 // Counts the listeners told: 0 when the lease is lost.
@@ -105,6 +107,7 @@ func (q *Queries) SaveProgress(ctx context.Context, arg SaveProgressParams) (int
 		arg.ProcessedBytes,
 		arg.RowsAccepted,
 		arg.RowsRejected,
+		arg.RejectsByReason,
 		arg.ID,
 		arg.Fence,
 	)

@@ -49,6 +49,7 @@ type Job struct {
 	Held              bool
 	QueuedAt          time.Time
 	Traceparent       string
+	RejectsByReason   map[string]int64
 }
 
 type Result struct {

@@ -11,7 +11,7 @@ import (
 )
 
 const getJob = `-- name: GetJob :one
-SELECT jobs.id, jobs.tenant, jobs.channel, jobs.filename, jobs.state, jobs.stage, jobs.version, jobs.credit_model_config, jobs.aggregate_config, jobs.parse_config, jobs.sha256, jobs.size_bytes, jobs.crc64, jobs.reference_date, jobs.fence, jobs.river_job_id, jobs.lease_expires_at, jobs.worker, jobs.attempts, jobs.processed_bytes, jobs.rows_accepted, jobs.rows_rejected, jobs.error_code, jobs.error_message, jobs.can_retry, jobs.created_at, jobs.updated_at, jobs.started_at, jobs.completed_at, jobs.alone, jobs.solitary, jobs.deaths, jobs.wait_reason, jobs.wait_until, jobs.death_fences, jobs.held, jobs.queued_at, jobs.traceparent, uploads.offset_bytes, uploads.size_bytes AS total_bytes,
+SELECT jobs.id, jobs.tenant, jobs.channel, jobs.filename, jobs.state, jobs.stage, jobs.version, jobs.credit_model_config, jobs.aggregate_config, jobs.parse_config, jobs.sha256, jobs.size_bytes, jobs.crc64, jobs.reference_date, jobs.fence, jobs.river_job_id, jobs.lease_expires_at, jobs.worker, jobs.attempts, jobs.processed_bytes, jobs.rows_accepted, jobs.rows_rejected, jobs.error_code, jobs.error_message, jobs.can_retry, jobs.created_at, jobs.updated_at, jobs.started_at, jobs.completed_at, jobs.alone, jobs.solitary, jobs.deaths, jobs.wait_reason, jobs.wait_until, jobs.death_fences, jobs.held, jobs.queued_at, jobs.traceparent, jobs.rejects_by_reason, uploads.offset_bytes, uploads.size_bytes AS total_bytes,
   COALESCE((
     SELECT earlier.id FROM jobs AS earlier
     WHERE earlier.tenant = jobs.tenant AND earlier.size_bytes = jobs.size_bytes AND earlier.crc64 = jobs.crc64 AND earlier.id < jobs.id
@@ -76,6 +76,7 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 		&i.Job.Held,
 		&i.Job.QueuedAt,
 		&i.Job.Traceparent,
+		&i.Job.RejectsByReason,
 		&i.OffsetBytes,
 		&i.TotalBytes,
 		&i.DuplicateOf,
@@ -85,7 +86,7 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT jobs.id, jobs.tenant, jobs.channel, jobs.filename, jobs.state, jobs.stage, jobs.version, jobs.credit_model_config, jobs.aggregate_config, jobs.parse_config, jobs.sha256, jobs.size_bytes, jobs.crc64, jobs.reference_date, jobs.fence, jobs.river_job_id, jobs.lease_expires_at, jobs.worker, jobs.attempts, jobs.processed_bytes, jobs.rows_accepted, jobs.rows_rejected, jobs.error_code, jobs.error_message, jobs.can_retry, jobs.created_at, jobs.updated_at, jobs.started_at, jobs.completed_at, jobs.alone, jobs.solitary, jobs.deaths, jobs.wait_reason, jobs.wait_until, jobs.death_fences, jobs.held, jobs.queued_at, jobs.traceparent, uploads.offset_bytes, uploads.size_bytes AS total_bytes,
+SELECT jobs.id, jobs.tenant, jobs.channel, jobs.filename, jobs.state, jobs.stage, jobs.version, jobs.credit_model_config, jobs.aggregate_config, jobs.parse_config, jobs.sha256, jobs.size_bytes, jobs.crc64, jobs.reference_date, jobs.fence, jobs.river_job_id, jobs.lease_expires_at, jobs.worker, jobs.attempts, jobs.processed_bytes, jobs.rows_accepted, jobs.rows_rejected, jobs.error_code, jobs.error_message, jobs.can_retry, jobs.created_at, jobs.updated_at, jobs.started_at, jobs.completed_at, jobs.alone, jobs.solitary, jobs.deaths, jobs.wait_reason, jobs.wait_until, jobs.death_fences, jobs.held, jobs.queued_at, jobs.traceparent, jobs.rejects_by_reason, uploads.offset_bytes, uploads.size_bytes AS total_bytes,
   COALESCE((
     SELECT earlier.id FROM jobs AS earlier
     WHERE earlier.tenant = jobs.tenant AND earlier.size_bytes = jobs.size_bytes AND earlier.crc64 = jobs.crc64 AND earlier.id < jobs.id
@@ -172,6 +173,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.Held,
 			&i.Job.QueuedAt,
 			&i.Job.Traceparent,
+			&i.Job.RejectsByReason,
 			&i.OffsetBytes,
 			&i.TotalBytes,
 			&i.DuplicateOf,
@@ -277,7 +279,7 @@ func (q *Queries) ListResults(ctx context.Context, jobIds []string) ([]Result, e
 }
 
 const listSteps = `-- name: ListSteps :many
-SELECT version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, at
+SELECT version, state, stage, processed_bytes, rows_accepted, rows_rejected, rejects_by_reason, error_code, error_message, can_retry, at
 FROM steps WHERE job_id = $1 AND version > $2 AND version <= $3 ORDER BY version
 `
 
@@ -288,16 +290,17 @@ type ListStepsParams struct {
 }
 
 type ListStepsRow struct {
-	Version        int64
-	State          string
-	Stage          *string
-	ProcessedBytes int64
-	RowsAccepted   int64
-	RowsRejected   int64
-	ErrorCode      *string
-	ErrorMessage   *string
-	CanRetry       bool
-	At             time.Time
+	Version         int64
+	State           string
+	Stage           *string
+	ProcessedBytes  int64
+	RowsAccepted    int64
+	RowsRejected    int64
+	RejectsByReason map[string]int64
+	ErrorCode       *string
+	ErrorMessage    *string
+	CanRetry        bool
+	At              time.Time
 }
 
 func (q *Queries) ListSteps(ctx context.Context, arg ListStepsParams) ([]ListStepsRow, error) {
@@ -316,6 +319,7 @@ func (q *Queries) ListSteps(ctx context.Context, arg ListStepsParams) ([]ListSte
 			&i.ProcessedBytes,
 			&i.RowsAccepted,
 			&i.RowsRejected,
+			&i.RejectsByReason,
 			&i.ErrorCode,
 			&i.ErrorMessage,
 			&i.CanRetry,

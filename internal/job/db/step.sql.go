@@ -159,8 +159,8 @@ func (q *Queries) InsertResult(ctx context.Context, arg InsertResultParams) erro
 }
 
 const lockJob = `-- name: LockJob :one
-WITH locked AS MATERIALIZED (SELECT id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences, held, queued_at, traceparent FROM jobs WHERE id = $1 FOR NO KEY UPDATE)
-SELECT locked.id, locked.tenant, locked.channel, locked.filename, locked.state, locked.stage, locked.version, locked.credit_model_config, locked.aggregate_config, locked.parse_config, locked.sha256, locked.size_bytes, locked.crc64, locked.reference_date, locked.fence, locked.river_job_id, locked.lease_expires_at, locked.worker, locked.attempts, locked.processed_bytes, locked.rows_accepted, locked.rows_rejected, locked.error_code, locked.error_message, locked.can_retry, locked.created_at, locked.updated_at, locked.started_at, locked.completed_at, locked.alone, locked.solitary, locked.deaths, locked.wait_reason, locked.wait_until, locked.death_fences, locked.held, locked.queued_at, locked.traceparent, clock_timestamp()::timestamptz AS clock,
+WITH locked AS MATERIALIZED (SELECT id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences, held, queued_at, traceparent, rejects_by_reason FROM jobs WHERE id = $1 FOR NO KEY UPDATE)
+SELECT locked.id, locked.tenant, locked.channel, locked.filename, locked.state, locked.stage, locked.version, locked.credit_model_config, locked.aggregate_config, locked.parse_config, locked.sha256, locked.size_bytes, locked.crc64, locked.reference_date, locked.fence, locked.river_job_id, locked.lease_expires_at, locked.worker, locked.attempts, locked.processed_bytes, locked.rows_accepted, locked.rows_rejected, locked.error_code, locked.error_message, locked.can_retry, locked.created_at, locked.updated_at, locked.started_at, locked.completed_at, locked.alone, locked.solitary, locked.deaths, locked.wait_reason, locked.wait_until, locked.death_fences, locked.held, locked.queued_at, locked.traceparent, locked.rejects_by_reason, clock_timestamp()::timestamptz AS clock,
   COALESCE(l.priority, 3)::smallint AS priority, (l.max_running IS NOT NULL)::boolean AS capped
 FROM locked LEFT JOIN tenant_limits AS l ON l.tenant = locked.tenant
 `
@@ -204,6 +204,7 @@ type LockJobRow struct {
 	Held              bool
 	QueuedAt          time.Time
 	Traceparent       string
+	RejectsByReason   map[string]int64
 	Clock             time.Time
 	Priority          int16
 	Capped            bool
@@ -253,6 +254,7 @@ func (q *Queries) LockJob(ctx context.Context, id string) (LockJobRow, error) {
 		&i.Held,
 		&i.QueuedAt,
 		&i.Traceparent,
+		&i.RejectsByReason,
 		&i.Clock,
 		&i.Priority,
 		&i.Capped,
@@ -265,49 +267,50 @@ WITH saved AS (
   UPDATE jobs SET
     state = $1, stage = $2, version = $3, size_bytes = $4, crc64 = $5, reference_date = $6,
     fence = $7, river_job_id = $8, lease_expires_at = $9, worker = $10, attempts = $11,
-    processed_bytes = $12, rows_accepted = $13, rows_rejected = $14,
-    alone = $15, solitary = $16, deaths = $17, death_fences = $18, wait_reason = $19, wait_until = $20,
-    held = $21, queued_at = $22,
-    error_code = $23, error_message = $24, can_retry = $25,
-    updated_at = $26, started_at = $27, completed_at = $28
-  WHERE id = $29
-  RETURNING id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences, held, queued_at, traceparent),
+    processed_bytes = $12, rows_accepted = $13, rows_rejected = $14, rejects_by_reason = $15,
+    alone = $16, solitary = $17, deaths = $18, death_fences = $19, wait_reason = $20, wait_until = $21,
+    held = $22, queued_at = $23,
+    error_code = $24, error_message = $25, can_retry = $26,
+    updated_at = $27, started_at = $28, completed_at = $29
+  WHERE id = $30
+  RETURNING id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences, held, queued_at, traceparent, rejects_by_reason),
 kept AS (
-  INSERT INTO steps (job_id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, at)
-  SELECT id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, updated_at FROM saved)
+  INSERT INTO steps (job_id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, rejects_by_reason, error_code, error_message, can_retry, at)
+  SELECT id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, rejects_by_reason, error_code, error_message, can_retry, updated_at FROM saved)
 SELECT pg_notify('sluice_job', id) FROM saved
 `
 
 type SaveJobParams struct {
-	State          string
-	Stage          *string
-	Version        int64
-	SizeBytes      *int64
-	Crc64          *int64
-	ReferenceDate  pgtype.Date
-	Fence          int64
-	RiverJobID     *int64
-	LeaseExpiresAt *time.Time
-	Worker         string
-	Attempts       int32
-	ProcessedBytes int64
-	RowsAccepted   int64
-	RowsRejected   int64
-	Alone          bool
-	Solitary       bool
-	Deaths         int32
-	DeathFences    []int64
-	WaitReason     string
-	WaitUntil      *time.Time
-	Held           bool
-	QueuedAt       time.Time
-	ErrorCode      *string
-	ErrorMessage   *string
-	CanRetry       bool
-	UpdatedAt      time.Time
-	StartedAt      *time.Time
-	CompletedAt    *time.Time
-	ID             string
+	State           string
+	Stage           *string
+	Version         int64
+	SizeBytes       *int64
+	Crc64           *int64
+	ReferenceDate   pgtype.Date
+	Fence           int64
+	RiverJobID      *int64
+	LeaseExpiresAt  *time.Time
+	Worker          string
+	Attempts        int32
+	ProcessedBytes  int64
+	RowsAccepted    int64
+	RowsRejected    int64
+	RejectsByReason map[string]int64
+	Alone           bool
+	Solitary        bool
+	Deaths          int32
+	DeathFences     []int64
+	WaitReason      string
+	WaitUntil       *time.Time
+	Held            bool
+	QueuedAt        time.Time
+	ErrorCode       *string
+	ErrorMessage    *string
+	CanRetry        bool
+	UpdatedAt       time.Time
+	StartedAt       *time.Time
+	CompletedAt     *time.Time
+	ID              string
 }
 
 // Saves what a step changes, keeps it for those who were away, and tells the listeners, in one statement.
@@ -327,6 +330,7 @@ func (q *Queries) SaveJob(ctx context.Context, arg SaveJobParams) error {
 		arg.ProcessedBytes,
 		arg.RowsAccepted,
 		arg.RowsRejected,
+		arg.RejectsByReason,
 		arg.Alone,
 		arg.Solitary,
 		arg.Deaths,

@@ -6,6 +6,7 @@ WHERE id = @id AND fence = @fence AND state = 'IN_PROGRESS';
 -- Counts the listeners told: 0 when the lease is lost.
 WITH saved AS (
   UPDATE jobs SET stage = @stage, processed_bytes = @processed_bytes, rows_accepted = @rows_accepted, rows_rejected = @rows_rejected,
+    rejects_by_reason = @rejects_by_reason,
     version = version + 1, updated_at = clock_timestamp()
   WHERE id = @id AND fence = @fence AND state = 'IN_PROGRESS'
   RETURNING id)

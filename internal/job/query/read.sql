@@ -30,7 +30,7 @@ SELECT * FROM results WHERE job_id = ANY(@job_ids::text[]);
 SELECT start_bytes, size_bytes, object_key, etag, crc64 FROM parts WHERE upload_id = @upload_id ORDER BY start_bytes;
 
 -- name: ListSteps :many
-SELECT version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, at
+SELECT version, state, stage, processed_bytes, rows_accepted, rows_rejected, rejects_by_reason, error_code, error_message, can_retry, at
 FROM steps WHERE job_id = @job_id AND version > @after AND version <= @until ORDER BY version;
 
 -- name: Throughput :one

@@ -20,7 +20,7 @@ WITH saved AS (
   UPDATE jobs SET
     state = @state, stage = @stage, version = @version, size_bytes = @size_bytes, crc64 = @crc64, reference_date = @reference_date,
     fence = @fence, river_job_id = @river_job_id, lease_expires_at = @lease_expires_at, worker = @worker, attempts = @attempts,
-    processed_bytes = @processed_bytes, rows_accepted = @rows_accepted, rows_rejected = @rows_rejected,
+    processed_bytes = @processed_bytes, rows_accepted = @rows_accepted, rows_rejected = @rows_rejected, rejects_by_reason = @rejects_by_reason,
     alone = @alone, solitary = @solitary, deaths = @deaths, death_fences = @death_fences, wait_reason = @wait_reason, wait_until = @wait_until,
     held = @held, queued_at = @queued_at,
     error_code = @error_code, error_message = @error_message, can_retry = @can_retry,
@@ -28,8 +28,8 @@ WITH saved AS (
   WHERE id = @id
   RETURNING *),
 kept AS (
-  INSERT INTO steps (job_id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, at)
-  SELECT id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, updated_at FROM saved)
+  INSERT INTO steps (job_id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, rejects_by_reason, error_code, error_message, can_retry, at)
+  SELECT id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, rejects_by_reason, error_code, error_message, can_retry, updated_at FROM saved)
 SELECT pg_notify('sluice_job', id) FROM saved;
 
 -- name: DeleteResult :exec

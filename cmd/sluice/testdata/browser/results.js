@@ -13,6 +13,7 @@ export const results = {
     await sendButton(page).click();
     await page.locator('mark', { hasText: '12x.50' }).first().waitFor();
     assert.equal(await page.locator('mark').count(), 6);
+    assert.deepEqual(await page.locator('.chip').allInnerTexts(), ['bad amount 6']);
     await accessible(page, 'rejects');
     await views(page, 'rejects');
     // What is saved is mended by hand and falls on the page as it is.
