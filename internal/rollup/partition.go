@@ -30,6 +30,7 @@ type partition struct {
 	dir     string
 	file    *runFile // nil until then
 	spilled int64    // bytes written, over all
+	err     error    // why the file could not be written; the sums are of no use then
 
 	sorted  sorted // of the groups in memory, after finish
 	counted size   // after finish
@@ -91,6 +92,9 @@ func (p *partition) book(b *buffer, s *scratch) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.err != nil {
+		return p.err
+	}
 	if p.accounts.n > 0 && p.bytes() > p.share {
 		if err := p.spill(&s.groups); err != nil {
 			return err

@@ -67,8 +67,9 @@ func (f *runFile) sources() []source {
 
 // spill writes the sums to the file as a run, and begins anew in the same
 // memory. Tables and lists that leave too little room for what comes now are given
-// up.
+// up. Behind an error nothing can be added.
 func (p *partition) spill(scratch *groupScratch) (err error) {
+	defer func() { p.err = err }()
 	p.addAll(scratch)
 	switch {
 	case p.file == nil:
@@ -125,6 +126,9 @@ func (p *partition) compact() error {
 // finish leaves the sums sorted in memory or, where some are in the file, all of
 // them there in one run.
 func (p *partition) finish() error {
+	if p.err != nil {
+		return p.err
+	}
 	scratch := new(groupScratch)
 	if p.file == nil {
 		p.addAll(scratch)
