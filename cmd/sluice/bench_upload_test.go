@@ -171,6 +171,7 @@ func TestBenchUpload(t *testing.T) {
 		stop()
 	}
 	manyUploads(t)
+	besideSlow(t, size)
 }
 
 // benched is a server under comparison; without one, S3 alone.
