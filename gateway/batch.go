@@ -80,7 +80,7 @@ func (r *request) settle(asked [32]byte, tell func(upload.Batched) (int, any), d
 	if err = errors.Join(err, broken); err != nil {
 		return err
 	}
-	return r.answer(status, body)
+	return writeBody(r.c, status, body)
 }
 
 // once refuses a member of a body that has come already.

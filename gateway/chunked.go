@@ -163,9 +163,8 @@ func (c *chunk) tell(now upload.Batched, rate float64) (int, any) {
 			Message: "Chunk " + strconv.Itoa(c.number) + " is stored; " + strconv.Itoa(now.Total-now.Received) + " more to come.",
 		}
 	}
-	base := c.g.jobURL(now.ID)
 	return http.StatusOK, chunkedJSON{
-		SessionID: now.Session, JobID: now.ID, StatusURL: base + "/status/", OffersURL: base + "/offers/", EventsURL: base + "/events/",
+		SessionID: now.Session, jobLinks: c.g.linksTo(now.ID),
 		Estimated: lasting(now.SizeBytes, rate), Records: now.Records, Message: "All chunks are stored and wait for a worker.",
 	}
 }
@@ -213,10 +212,7 @@ type chunkJSON struct {
 // chunkedJSON answers the last, and whatever is repeated then.
 type chunkedJSON struct {
 	SessionID string `json:"session_id"`
-	JobID     string `json:"job_id"`
-	StatusURL string `json:"status_url"`
-	OffersURL string `json:"offers_url"`
-	EventsURL string `json:"events_url"`
+	jobLinks
 	Estimated string `json:"estimated_duration"`
 	Records   int64  `json:"total_transactions"`
 	Message   string `json:"message"`

@@ -15,11 +15,12 @@ const usualRate = 20 << 20
 
 // accepted is what is told of a job whose file has come.
 func (g *Gateway) accepted(ctx context.Context, d job.Draft, size int64) acceptedJSON {
-	base := g.jobURL(d.ID)
-	return acceptedJSON{
-		JobID: d.ID, StatusURL: base + "/status/", OffersURL: base + "/offers/", EventsURL: base + "/events/",
-		Estimated: lasting(size, g.rate(ctx, d.Tenant)), Message: "The file is stored and waits for a worker.",
-	}
+	return acceptedJSON{g.linksTo(d.ID), lasting(size, g.rate(ctx, d.Tenant)), "The file is stored and waits for a worker."}
+}
+
+func (g *Gateway) linksTo(id string) jobLinks {
+	base := g.jobURL(id)
+	return jobLinks{JobID: id, StatusURL: base + "/status/", OffersURL: base + "/offers/", EventsURL: base + "/events/"}
 }
 
 func (g *Gateway) jobURL(id string) string { return g.cfg.PublicURL + "/api/jobs/" + id }

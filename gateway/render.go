@@ -19,14 +19,25 @@ import (
 func writeJSON(c echo.Context, v any) error { return writeStatusJSON(c, http.StatusOK, v) }
 
 func writeStatusJSON(c echo.Context, status int, v any) error {
-	var body bytes.Buffer
-	e := json.NewEncoder(&body)
-	e.SetEscapeHTML(false) // an account id reads the same here as in NDJSON
-	if err := e.Encode(v); err != nil {
+	body, err := encodeJSON(v)
+	if err != nil {
 		return err
 	}
+	return writeBody(c, status, body)
+}
+
+// writeBody answers with what encodeJSON made.
+func writeBody(c echo.Context, status int, body []byte) error {
 	c.Response().Header().Set("Cache-Control", "no-store")
-	return c.Blob(status, mediaJSON, body.Bytes())
+	return c.Blob(status, mediaJSON, body)
+}
+
+func encodeJSON(v any) ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false) // an account id reads the same here as in NDJSON
+	err := e.Encode(v)
+	return out.Bytes(), err
 }
 
 // amount writes minor units as a number of major units with all of the

@@ -1,11 +1,9 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -108,17 +106,12 @@ func (r *request) again(fingerprint [32]byte) error {
 	if fingerprint != first.Fingerprint {
 		return newProblem(http.StatusUnprocessableEntity, "This Idempotency-Key was used for a request of other content; use a new one for each request.").typed("idempotency_key_reused")
 	}
-	return r.answer(first.Status, []byte(first.Body))
+	return writeBody(r.c, first.Status, []byte(first.Body))
 }
 
 // keep returns the step that keeps an answer for repeats. It outlives the client, as what it is part of does.
 func (r *request) keep(fingerprint [32]byte, jobID string, status int, body []byte) idempotency.Step {
 	return r.claim.Keep(context.WithoutCancel(r.ctx), idempotency.Answer{Fingerprint: fingerprint, JobID: jobID, Status: status, Body: string(body)})
-}
-
-func (r *request) answer(status int, body []byte) error {
-	r.c.Response().Header().Set("Cache-Control", "no-store")
-	return r.c.Blob(status, mediaJSON, body)
 }
 
 // fingerprint digests texts, each with its length, so that no two lists are alike.
@@ -134,14 +127,6 @@ func fingerprint(texts ...string) [32]byte {
 }
 
 func decimal(n int64) string { return strconv.FormatInt(n, 10) }
-
-func encodeJSON(v any) ([]byte, error) {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return out.Bytes(), err
-}
 
 // explain words what went wrong, first of all with the body.
 func (r *request) explain(err error) *problem {

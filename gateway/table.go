@@ -23,7 +23,6 @@ type table struct {
 
 	src  *bufio.Reader
 	at   place
-	last byte
 	left []byte // to come, where src is at its end
 	err  error
 }
@@ -127,7 +126,6 @@ func (t *table) Read(p []byte) (n int, err error) {
 			if t.at.step(c) {
 				t.records++
 			}
-			t.last = c
 		}
 		if errors.Is(t.err, io.EOF) {
 			t.end()

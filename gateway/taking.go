@@ -167,15 +167,20 @@ func (t *taking) finish() error {
 	if err := t.intake.Finish(t.ctx, &t.draft, keep); err != nil {
 		return err
 	}
-	return t.answer(http.StatusAccepted, body)
+	return writeBody(t.c, http.StatusAccepted, body)
 }
 
 // acceptedJSON is what a door answers that has made a job.
 type acceptedJSON struct {
+	jobLinks
+	Estimated string `json:"estimated_duration"`
+	Message   string `json:"message"`
+}
+
+// jobLinks are where a job is followed.
+type jobLinks struct {
 	JobID     string `json:"job_id"`
 	StatusURL string `json:"status_url"`
 	OffersURL string `json:"offers_url"`
 	EventsURL string `json:"events_url"`
-	Estimated string `json:"estimated_duration"`
-	Message   string `json:"message"`
 }
