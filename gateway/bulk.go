@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"sluice/internal/idempotency"
 	"sluice/internal/job"
 	"sluice/internal/transaction"
 	"sluice/internal/upload"
@@ -40,7 +41,7 @@ func openBulk(r *request) error {
 	if err != nil {
 		return err
 	}
-	asked := fingerprint(r.route, contentType, d.CreditConfig, d.AggregateConfig, d.ParseConfig)
+	asked := idempotency.Fingerprint(r.route, contentType, d.CreditConfig, d.AggregateConfig, d.ParseConfig)
 	if r.repeats() {
 		return r.again(asked)
 	}
@@ -118,7 +119,7 @@ func uploadBatch(b *batching) error {
 	if err != nil {
 		return err
 	}
-	asked := fingerprint(b.route, b.c.QueryParam("batch_number"), string(whole.Sum(nil)))
+	asked := idempotency.Fingerprint(b.route, b.c.QueryParam("batch_number"), string(whole.Sum(nil)))
 	return b.accept(batch, asked, func(now upload.Batched) (int, any) {
 		return http.StatusOK, batchJSON{
 			JobID: j.ID, BytesUploaded: b.body.size, Records: batch.Records, TotalRecords: now.Records, Number: number, State: stateAfter(j, now),
@@ -195,7 +196,7 @@ func completeBulk(r *request) error {
 	if err != nil {
 		return err
 	}
-	asked := fingerprint(r.route)
+	asked := idempotency.Fingerprint(r.route)
 	if r.repeats() {
 		return r.again(asked)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"sluice/internal/idempotency"
 	"sluice/internal/job"
 	"sluice/internal/transaction"
 	"sluice/internal/upload"
@@ -64,7 +65,7 @@ func uploadChunk(b *batching) error {
 		}
 	}
 	d := b.draft
-	asked := fingerprint(b.route, c.session, strconv.Itoa(c.number), strconv.Itoa(c.total),
+	asked := idempotency.Fingerprint(b.route, c.session, strconv.Itoa(c.number), strconv.Itoa(c.total),
 		d.CreditConfig, d.AggregateConfig, d.ParseConfig, decimal(c.records), string(b.digest.Sum(nil)))
 	rate := b.g.rate(b.ctx, b.tenant)
 	if c.session == "" {

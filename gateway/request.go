@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"io"
 	"net/http"
@@ -17,9 +15,6 @@ import (
 	"sluice/internal/job"
 	"sluice/internal/transaction"
 )
-
-// maxKeyBytes bounds an Idempotency-Key.
-const maxKeyBytes = 255
 
 // request is one request to a door beside tus, while it is answered.
 type request struct {
@@ -85,7 +80,7 @@ func idempotencyKey(r *http.Request) (string, error) {
 		return "", nil
 	}
 	key := values[0]
-	if len(values) > 1 || key == "" || len(key) > maxKeyBytes || !isToken(key) {
+	if len(values) > 1 || !idempotency.ValidKey(key) {
 		return "", badField(header, "must be given once, as 1 to 255 visible characters of ASCII")
 	}
 	return key, nil
@@ -112,18 +107,6 @@ func (r *request) again(fingerprint [32]byte) error {
 // keep returns the step that keeps an answer for repeats. It outlives the client, as what it is part of does.
 func (r *request) keep(fingerprint [32]byte, jobID string, status int, body []byte) idempotency.Step {
 	return r.claim.Keep(context.WithoutCancel(r.ctx), idempotency.Answer{Fingerprint: fingerprint, JobID: jobID, Status: status, Body: string(body)})
-}
-
-// fingerprint digests texts, each with its length, so that no two lists are alike.
-func fingerprint(texts ...string) [32]byte {
-	h := sha256.New()
-	for _, text := range texts {
-		var size [8]byte
-		binary.BigEndian.PutUint64(size[:], uint64(len(text)))
-		h.Write(size[:]) // never fails
-		_, _ = io.WriteString(h, text)
-	}
-	return [32]byte(h.Sum(nil))
 }
 
 func decimal(n int64) string { return strconv.FormatInt(n, 10) }

@@ -89,7 +89,7 @@ func notComplete(j job.Job) *problem {
 }
 
 func (g *Gateway) statusOf(j job.Job) statusJSON {
-	base := g.cfg.PublicURL + "/api/jobs/" + j.ID
+	base := g.jobURL(j.ID)
 	s := statusJSON{
 		JobID: j.ID, State: j.State, Status: j.State.Status(), Stage: j.Stage, Message: message(j),
 		Channel: j.Channel, Filename: j.Filename, Progress: progressOf(j),

@@ -151,7 +151,7 @@ func (t *taking) store(src io.Reader) (err error) {
 
 func (t *taking) fingerprint() [32]byte {
 	d := t.draft
-	return fingerprint(t.route, d.Filename, d.CreditConfig, d.AggregateConfig, d.ParseConfig, string(d.SHA256), decimal(t.size), string(t.digest.Sum(nil)))
+	return idempotency.Fingerprint(t.route, d.Filename, d.CreditConfig, d.AggregateConfig, d.ParseConfig, string(d.SHA256), decimal(t.size), string(t.digest.Sum(nil)))
 }
 
 // finish enqueues the job and answers.

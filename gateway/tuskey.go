@@ -26,7 +26,7 @@ func (f *files) keyed(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		defer r.claim.Release(ctx)
 		h := c.Request().Header
-		asked := fingerprint(r.route, h.Get("Upload-Length"), h.Get("Upload-Defer-Length"), h.Get("Upload-Concat"), h.Get("Upload-Metadata"))
+		asked := idempotency.Fingerprint(r.route, h.Get("Upload-Length"), h.Get("Upload-Defer-Length"), h.Get("Upload-Concat"), h.Get("Upload-Metadata"))
 		if r.repeats() {
 			return f.createdBefore(r, asked)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/client"
+	"sluice/internal/idempotency"
 	"sluice/internal/job"
 	"sluice/internal/pipeline"
 	"sluice/worker"
@@ -40,7 +41,7 @@ func (c *importCmd) Validate() error {
 	if digest, err := hex.DecodeString(c.SHA256); c.SHA256 != "" && (err != nil || len(digest) != 32 || len(c.Sources) != 1) {
 		errs = append(errs, errors.New("--sha256: 64 hexadecimal digits, and of one source alone"))
 	}
-	if c.IdempotencyKey != "" && (!isKey(c.IdempotencyKey) || len(c.Sources) != 1) {
+	if c.IdempotencyKey != "" && (!idempotency.ValidKey(c.IdempotencyKey) || len(c.Sources) != 1) {
 		errs = append(errs, errors.New("--idempotency-key: 1 to 255 visible characters of ASCII, and of one source alone"))
 	}
 	for _, source := range c.Sources {

@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"strconv"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -27,11 +25,6 @@ const importedStatus = 201
 type importKey struct {
 	claim  *idempotency.Claim
 	digest hash.Hash // of the source: SHA-256
-}
-
-// isKey tells whether a key could be an Idempotency-Key of HTTP, too.
-func isKey(key string) bool {
-	return len(key) <= 255 && !strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // key claims --idempotency-key.
@@ -91,13 +84,6 @@ func (k *importKey) first(d job.Draft, source io.Reader) (id string, err error) 
 
 // fingerprint tells imports apart, and from requests.
 func (k *importKey) fingerprint(d job.Draft, sizeBytes int64) [32]byte {
-	h := sha256.New()
-	for _, text := range []string{
-		"sluice import", d.Filename, d.CreditConfig, d.AggregateConfig, d.ParseConfig, string(d.SHA256),
-		strconv.FormatInt(sizeBytes, 10), string(k.digest.Sum(nil)),
-	} {
-		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(text)))) // so that no two lists are alike
-		h.Write([]byte(text))
-	}
-	return [32]byte(h.Sum(nil))
+	return idempotency.Fingerprint("sluice import", d.Filename, d.CreditConfig, d.AggregateConfig, d.ParseConfig, string(d.SHA256),
+		strconv.FormatInt(sizeBytes, 10), string(k.digest.Sum(nil)))
 }

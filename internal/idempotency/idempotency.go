@@ -6,9 +6,13 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,9 +61,24 @@ func New(cfg Config) (*Store, error) {
 	}, nil
 }
 
+// ValidKey tells whether a key may be an Idempotency-Key: 1 to 255 visible characters of ASCII.
+func ValidKey(key string) bool {
+	return key != "" && len(key) <= 255 && !strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// Fingerprint digests what was asked: texts, each with its length, so that no two lists are alike. It is a SHA-256.
+func Fingerprint(texts ...string) [32]byte {
+	h := sha256.New()
+	for _, text := range texts {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(text)))) // never fails
+		_, _ = io.WriteString(h, text)
+	}
+	return [32]byte(h.Sum(nil))
+}
+
 // Answer is what a request was answered.
 type Answer struct {
-	Fingerprint [32]byte // of what was asked
+	Fingerprint [32]byte // of Fingerprint
 	JobID       string   // "" for none
 	Status      int
 	Body        string
