@@ -40,6 +40,9 @@ const (
 	ByRiskLevel   OfferSort = "risk_level" // LOW, MEDIUM, HIGH
 )
 
+// riskLevels are the model's, in the order of ByRiskLevel.
+var riskLevels = []string{"LOW", "MEDIUM", "HIGH"}
+
 // OfferOrder is an order of offers, ascending unless it says otherwise.
 type OfferOrder struct {
 	Sort       OfferSort `json:",omitempty"`
@@ -68,7 +71,7 @@ func (o OfferOrder) rank(offer Offer) (rank int64) {
 	case ByCreditScore:
 		rank = int64(offer.CreditScore)
 	case ByRiskLevel:
-		rank = int64(1 + slices.Index([]string{"LOW", "MEDIUM", "HIGH"}, offer.RiskLevel))
+		rank = int64(1 + slices.Index(riskLevels, offer.RiskLevel))
 	}
 	return o.sign() * rank
 }

@@ -149,7 +149,7 @@ func (s *Store) sortedPage(ctx context.Context, tenant, id string, fence int64, 
 
 func (f OfferFilter) levels() []string {
 	if f.RiskLevel == "" {
-		return []string{"LOW", "MEDIUM", "HIGH"}
+		return riskLevels
 	}
 	return []string{f.RiskLevel}
 }

@@ -27,16 +27,19 @@ const heldReason = "as many jobs of its tenant are under way as may be at once"
 // others are held, in no queue of River's, where they would be in the way of other
 // tenants' jobs.
 
-// slotted tells whether the job has a slot.
-func (j *row) slotted() bool {
-	return !j.Held && (State(j.State) == UploadComplete || State(j.State) == InProgress)
+// unfinished tells whether the job waits for a worker or has one.
+func (j *row) unfinished() bool {
+	return State(j.State) == UploadComplete || State(j.State) == InProgress
 }
+
+// slotted tells whether the job has a slot.
+func (j *row) slotted() bool { return j.unfinished() && !j.Held }
 
 // queue has the job that enters UploadComplete announced to the workers after the
 // delay. Where its tenant has a cap it is held instead, until balance finds it a slot:
 // if it has just come to the queue, or lets others go ahead while it waits.
 func (s *Store) queue(ctx context.Context, tx pgx.Tx, j *row, before row, delay time.Duration) error {
-	queued := State(before.State) == UploadComplete || State(before.State) == InProgress
+	queued := before.unfinished()
 	if !queued {
 		j.QueuedAt = j.Clock
 	}

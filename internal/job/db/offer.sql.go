@@ -12,7 +12,7 @@ import (
 )
 
 const amountRange = `-- name: AmountRange :one
-SELECT count(*) AS offers, coalesce(min(amount_minor), 0)::bigint AS least, coalesce(max(amount_minor), 0)::bigint AS most
+SELECT coalesce(min(amount_minor), 0)::bigint AS least, coalesce(max(amount_minor), 0)::bigint AS most
 FROM offers WHERE job_id = $1 AND fence = $2 AND tenant = $3 AND approved
 `
 
@@ -23,15 +23,14 @@ type AmountRangeParams struct {
 }
 
 type AmountRangeRow struct {
-	Offers int64
-	Least  int64
-	Most   int64
+	Least int64
+	Most  int64
 }
 
 func (q *Queries) AmountRange(ctx context.Context, arg AmountRangeParams) (AmountRangeRow, error) {
 	row := q.db.QueryRow(ctx, amountRange, arg.JobID, arg.Fence, arg.Tenant)
 	var i AmountRangeRow
-	err := row.Scan(&i.Offers, &i.Least, &i.Most)
+	err := row.Scan(&i.Least, &i.Most)
 	return i, err
 }
 

@@ -55,7 +55,7 @@ WHERE (rank, account_id, date) > (@after_rank::bigint, @after_account::text, @af
 ORDER BY rank, account_id, date LIMIT @max_rows;
 
 -- name: AmountRange :one
-SELECT count(*) AS offers, coalesce(min(amount_minor), 0)::bigint AS least, coalesce(max(amount_minor), 0)::bigint AS most
+SELECT coalesce(min(amount_minor), 0)::bigint AS least, coalesce(max(amount_minor), 0)::bigint AS most
 FROM offers WHERE job_id = @job_id AND fence = @fence AND tenant = @tenant AND approved;
 
 -- name: CountAmounts :many
