@@ -14,6 +14,7 @@ import (
 	"sluice/internal/blob"
 	"sluice/internal/job"
 	"sluice/internal/pipeline"
+	"sluice/internal/renewal"
 )
 
 // ImportConfig is what an Importer needs; Jobs and Bucket are required.
@@ -110,29 +111,17 @@ func (im *Importer) Import(ctx context.Context, in Import) (job.Job, error) {
 // keep renews the import until the function that it returns was called, and ends
 // the work with ErrLostLease when it is lost.
 func (im *Importer) keep(ctx context.Context, drop context.CancelCauseFunc, hold *job.Import) (stop func()) {
-	quit, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(im.cfg.Jobs.LeaseHeartbeat())
-		defer tick.Stop()
-		for {
-			select {
-			case <-quit.Done():
-				return
-			case <-tick.C:
-			}
-			err := im.cfg.Jobs.ExtendImport(quit, hold)
-			if errors.Is(err, job.ErrLostLease) {
-				drop(job.ErrLostLease)
-				return
-			}
-			if err != nil && quit.Err() == nil {
-				im.cfg.Logger.WarnContext(ctx, "import not renewed", slog.String("job_id", hold.Lease.JobID), slog.Any("err", err))
-			}
+	return renewal.Every(ctx, im.cfg.Jobs.LeaseHeartbeat(), func(ctx context.Context) bool {
+		err := im.cfg.Jobs.ExtendImport(ctx, hold)
+		if errors.Is(err, job.ErrLostLease) {
+			drop(job.ErrLostLease)
+			return false
 		}
-	}()
-	return func() { cancel(); <-done }
+		if err != nil && ctx.Err() == nil {
+			im.cfg.Logger.WarnContext(ctx, "import not renewed", slog.String("job_id", hold.Lease.JobID), slog.Any("err", err))
+		}
+		return true
+	})
 }
 
 // end makes the job visible. The rest of a file that failed is read first: its size

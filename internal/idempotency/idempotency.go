@@ -13,13 +13,13 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sluice/internal/idempotency/db"
+	"sluice/internal/renewal"
 )
 
 //go:generate ../../.bin/sqlc generate
@@ -126,24 +126,14 @@ func (s *Store) Claim(ctx context.Context, tenant, key string) (*Claim, error) {
 
 // renew keeps the key until stop is called.
 func (c *Claim) renew(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it ends with Release, whatever becomes of the client
-	var done sync.WaitGroup
-	done.Go(func() {
-		tick := time.NewTicker(c.store.lease / 4)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			err := c.store.q.RenewKey(ctx, db.RenewKeyParams{Tenant: c.tenant, Key: c.key, Holder: c.holder, Lease: c.store.lease})
-			if err != nil && ctx.Err() == nil {
-				c.store.log.WarnContext(ctx, "idempotency key not renewed", "err", err)
-			}
+	ctx = context.WithoutCancel(ctx) // it ends with Release, whatever becomes of the client
+	return renewal.Every(ctx, c.store.lease/4, func(ctx context.Context) bool {
+		err := c.store.q.RenewKey(ctx, db.RenewKeyParams{Tenant: c.tenant, Key: c.key, Holder: c.holder, Lease: c.store.lease})
+		if err != nil && ctx.Err() == nil {
+			c.store.log.WarnContext(ctx, "idempotency key not renewed", "err", err)
 		}
+		return true
 	})
-	return func() { cancel(); done.Wait() }
 }
 
 // Step is part of somebody's transaction.

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/tus/tusd/v2/pkg/handler"
 
 	"sluice/internal/job"
+	"sluice/internal/renewal"
 	"sluice/internal/upload/db"
 )
 
@@ -42,25 +41,15 @@ func (s *Store) begin(ctx context.Context, c creation) (*Intake, error) {
 
 // renew keeps the upload open until stop is called.
 func (in *Intake) renew(ctx context.Context) (stop func()) {
-	s, id := in.u.store, in.ID()                                  // in.u changes meanwhile
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it ends with Finish or Abort, whatever becomes of the client
-	var done sync.WaitGroup
-	done.Go(func() {
-		tick := time.NewTicker(s.cfg.StreamExpiry / 4)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			err := s.ledger.queries.RenewOnce(ctx, db.RenewOnceParams{ID: id, Expiry: s.cfg.StreamExpiry})
-			if err != nil && ctx.Err() == nil {
-				s.log.WarnContext(ctx, "upload not renewed", "upload_id", id, "err", err)
-			}
+	s, id := in.u.store, in.ID()     // in.u changes meanwhile
+	ctx = context.WithoutCancel(ctx) // it ends with Finish or Abort, whatever becomes of the client
+	return renewal.Every(ctx, s.cfg.StreamExpiry/4, func(ctx context.Context) bool {
+		err := s.ledger.queries.RenewOnce(ctx, db.RenewOnceParams{ID: id, Expiry: s.cfg.StreamExpiry})
+		if err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "upload not renewed", "upload_id", id, "err", err)
 		}
+		return true
 	})
-	return func() { cancel(); done.Wait() }
 }
 
 // ID returns the id of the upload, and of its job if it has one.
