@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"sluice/internal/pipeline"
 )
 
 // maxTableHeader bounds the first record of a batch of CSV.
@@ -81,7 +83,7 @@ func newTable(src *bufio.Reader) (*table, error) {
 // plain drops a byte order mark and refuses what is compressed or no text in bytes of ASCII.
 func (t *table) plain() error {
 	head, _ := t.src.Peek(4) // an error is met again by the next read
-	for _, magic := range []string{magics["gzip"], magics["zstd"], "\xff\xfe", "\xfe\xff"} {
+	for _, magic := range []string{pipeline.GzipMagic, pipeline.ZstdMagic, "\xff\xfe", "\xfe\xff"} {
 		if bytes.HasPrefix(head, []byte(magic)) {
 			return fmt.Errorf("%w: it is compressed, or UTF-16; send plain text in UTF-8", errTable)
 		}

@@ -93,7 +93,7 @@ func streamUpload(t *taking) error {
 
 // magics begin what is compressed. The file is stored as it came: its worker
 // goes by these bytes and not by a header.
-var magics = map[string]string{"gzip": "\x1f\x8b", "zstd": "\x28\xb5\x2f\xfd"}
+var magics = map[string]string{"gzip": pipeline.GzipMagic, "zstd": pipeline.ZstdMagic}
 
 // checkEncoding refuses a body that is not encoded as it says.
 func checkEncoding(encoding string, src *bufio.Reader) error {

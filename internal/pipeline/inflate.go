@@ -54,11 +54,17 @@ func open(src *source, label string) (o opened, err error) {
 
 const bufBytes = 64 << 10
 
+// What begins the streams that are undone.
+const (
+	GzipMagic = "\x1f\x8b"
+	ZstdMagic = "\x28\xb5\x2f\xfd"
+)
+
 // magics begin compressed streams, and no text. What may begin a header too
 // (bzip2's is letters) is left to the parser, as archives are (xlsx is a zip).
 var magics = [...]struct{ name, magic string }{
-	{"gzip", "\x1f\x8b"},
-	{"zstd", "\x28\xb5\x2f\xfd"},
+	{"gzip", GzipMagic},
+	{"zstd", ZstdMagic},
 	{"xz", "\xfd7zXZ\x00"},
 	{"lz4", "\x04\x22\x4d\x18"},
 	{"compress", "\x1f\x9d"},
