@@ -53,8 +53,8 @@ func TestUploadOfAnyName(t *testing.T) {
 // goes on.
 func TestUploadsOfOneFileAtOnce(t *testing.T) {
 	t.Parallel()
-	s, file, home := serve(t, stackEnv(t), "127.0.0.1:0"), newSample(t, 100_000), t.TempDir()
-	gate := newGate(t, strings.TrimPrefix(s.url, "http://"), file.size/4*3)
+	s, file, home := serve(t, stackEnv(t), "127.0.0.1:0"), newSample(t, 500_000), t.TempDir()
+	gate := newGate(t, strings.TrimPrefix(s.url, "http://"), file.size/4*3) // more than a part of 8 MiB
 	start := func() (*exec.Cmd, *strings.Builder) {
 		cmd, said := command(t, nil, "upload", file.path), &strings.Builder{}
 		cmd.Env = []string{"HOME=" + home, "SLUICE_URL=" + gate.url}
