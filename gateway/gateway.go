@@ -9,7 +9,6 @@ package gateway
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,13 +28,8 @@ import (
 	"sluice/internal/upload"
 )
 
-// Pinger tells whether the database answers; *pgxpool.Pool is one.
-type Pinger interface {
-	Ping(ctx context.Context) error
-}
-
-// Config holds what a Gateway needs. Jobs, Hub, Uploads, Keys, Bucket, Migrated
-// and Pinger are required.
+// Config holds what a Gateway needs. Jobs, Hub, Uploads, Keys, Bucket and Needs
+// are required.
 type Config struct {
 	Jobs *job.Store
 	// Hub wakes the event streams. Whoever made it runs it; when it ends they end
@@ -46,10 +40,8 @@ type Config struct {
 	Keys *idempotency.Store
 	// Bucket holds the aggregates and rejects that the worker wrote.
 	Bucket *blob.Bucket
-	// Migrated returns nil when every migration is applied. /readyz asks it.
-	Migrated func(context.Context) error
-	// Pinger is the database, asked by /readyz.
-	Pinger Pinger
+	// Needs are what /readyz asks for: postgres, s3 and migrations.
+	Needs Needs
 	// PublicURL is the base of every URL handed out, such as
 	// https://sluice.example. Empty means relative to the host asked, as
 	// "/files/job_…": right behind any proxy that does not change paths.
@@ -160,10 +152,8 @@ func (c *Config) check() error {
 		return errors.New("gateway: Keys is required")
 	case c.Bucket == nil:
 		return errors.New("gateway: Bucket is required")
-	case c.Migrated == nil:
-		return errors.New("gateway: Migrated is required")
-	case c.Pinger == nil:
-		return errors.New("gateway: Pinger is required")
+	case c.Needs == nil:
+		return errors.New("gateway: Needs is required")
 	case c.MaxUploadBytes < 0:
 		return errors.New("gateway: MaxUploadBytes is negative")
 	case c.MaxJSONBytes < 0, c.MaxBatchBytes < 0, c.DoorRequests < 0, c.DoorRate < 0, c.BodyStall < 0:

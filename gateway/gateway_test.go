@@ -77,8 +77,9 @@ func startOn(t testing.TB, pool *pgxpool.Pool, bucket *blob.Bucket, edit ...func
 	hub.Also(upload.Channel, uploads.Heard)
 	registry := prometheus.NewRegistry()
 	cfg := gateway.Config{
-		Jobs: s.jobs, Hub: hub, Uploads: uploads, Keys: keys, Bucket: s.bucket, Pinger: s.pool, Drops: drops, Logger: log, Registerer: registry, Gatherer: registry,
-		Migrated: func(context.Context) error { return nil }, Version: "1.2.3", Queue: &shown{},
+		Jobs: s.jobs, Hub: hub, Uploads: uploads, Keys: keys, Bucket: s.bucket, Drops: drops, Logger: log, Registerer: registry, Gatherer: registry,
+		Needs:   gateway.Needs{"postgres": s.pool.Ping, "s3": s.bucket.Check, "migrations": func(context.Context) error { return nil }},
+		Version: "1.2.3", Queue: &shown{},
 	}
 	for _, e := range edit {
 		e(&cfg)

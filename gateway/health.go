@@ -2,7 +2,10 @@ package gateway
 
 import (
 	"context"
+	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,38 +20,50 @@ func (g *Gateway) health(c echo.Context) error {
 	return writeJSON(c, map[string]string{"status": "ok", "version": g.cfg.Version})
 }
 
-// ready asks everything a request needs, at the same time, and names what
-// does not answer. Why it does not is in the log: anyone may ask this. One that
-// leaves is not ready.
+// ready asks everything that a request needs. A gateway that leaves is not ready.
 func (g *Gateway) ready(c echo.Context) error {
 	if g.leaving.Load() {
 		return newProblem(http.StatusServiceUnavailable, "This gateway is about to stop.").typed("not_ready")
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
-	defer cancel()
-	dependencies := []struct {
-		name  string
-		check func(context.Context) error
-	}{{"postgres", g.cfg.Pinger.Ping}, {"s3", g.cfg.Bucket.Check}, {"migrations", g.cfg.Migrated}}
-
-	errs := make([]error, len(dependencies))
-	var wg sync.WaitGroup
-	for i, d := range dependencies {
-		wg.Go(func() { errs[i] = d.check(ctx) })
-	}
-	wg.Wait()
-
+	checks := g.cfg.Needs.Ask(c.Request().Context(), g.log)
 	p := newProblem(http.StatusServiceUnavailable, "Not everything needed is there.").typed("not_ready")
-	checks := map[string]string{}
-	for i, d := range dependencies {
-		checks[d.name] = "ok"
-		if errs[i] != nil {
-			g.log.WarnContext(ctx, "dependency not ready", "dependency", d.name, "err", errs[i])
-			p.Errors = append(p.Errors, fieldError{Field: d.name, Detail: "not ready"})
+	for _, name := range slices.Sorted(maps.Keys(checks)) {
+		if checks[name] != Met {
+			p.Errors = append(p.Errors, fieldError{Field: name, Detail: checks[name]})
 		}
 	}
 	if p.Errors != nil {
 		return p
 	}
 	return writeJSON(c, map[string]any{"status": "ready", "checks": checks})
+}
+
+// Met is what Needs.Ask says of a need that is.
+const Met = "ok"
+
+// Needs are what a process cannot serve without, by name: each returns why it cannot be had.
+type Needs map[string]func(context.Context) error
+
+// Ask asks for all at the same time, for at most readyTimeout, and tells by name whether they are Met or "not ready".
+// Why one is not is in the log: anyone may ask a process whether it is ready.
+func (n Needs) Ask(ctx context.Context, log *slog.Logger) map[string]string {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	checks := map[string]string{}
+	for name, check := range n {
+		wg.Go(func() {
+			state := Met
+			if err := check(ctx); err != nil {
+				log.WarnContext(ctx, "dependency not ready", "dependency", name, "err", err)
+				state = "not ready"
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			checks[name] = state
+		})
+	}
+	wg.Wait()
+	return checks
 }

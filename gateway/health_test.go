@@ -42,7 +42,7 @@ func TestLeave(t *testing.T) {
 func TestReadyNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(c *gateway.Config) {
-		c.Migrated = func(context.Context) error { return errors.New("00002 at db.internal is missing") }
+		c.Needs["migrations"] = func(context.Context) error { return errors.New("00002 at db.internal is missing") }
 	})
 	a := s.get("/readyz")
 	wantProblem(t, a, 503, "/readyz")

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.opentelemetry.io/otel/trace"
 
+	"sluice/gateway"
 	"sluice/internal/blob"
 	"sluice/internal/drop"
 	"sluice/internal/idempotency"
@@ -209,6 +210,11 @@ func (s s3Settings) openBucket(ctx context.Context, st *stack) (err error) {
 
 // migrated returns nil when the database is at this binary's version.
 func (st *stack) migrated(ctx context.Context) error { return migrations.Check(ctx, st.pool) }
+
+// needs are what /readyz of a gateway and of a worker asks for.
+func (st *stack) needs() gateway.Needs {
+	return gateway.Needs{"postgres": st.pool.Ping, "s3": st.bucket.Check, "migrations": st.migrated}
+}
 
 func (st *stack) close() {
 	st.pool.Close()

@@ -13,12 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
+	"sluice/gateway"
 	"sluice/internal/webhook"
 	"sluice/worker"
 )
-
-// readyTimeout bounds the whole of a worker's /readyz.
-const readyTimeout = 3 * time.Second
 
 // sweepEvery is how often strays are looked for, unless their grace is shorter.
 const sweepEvery = time.Minute
@@ -104,30 +102,16 @@ func (c workCmd) run(ctx context.Context) error {
 func (st *stack) ops() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeChecks(w, map[string]string{}) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-		defer cancel()
-		checks := map[string]string{}
-		for name, check := range map[string]func(context.Context) error{
-			"postgres": st.pool.Ping, "s3": st.bucket.Check, "migrations": st.migrated,
-		} {
-			checks[name] = "ok"
-			if err := check(ctx); err != nil {
-				st.log.WarnContext(ctx, "dependency not ready", "dependency", name, "err", err)
-				checks[name] = "not ready"
-			}
-		}
-		writeChecks(w, checks)
-	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { writeChecks(w, st.needs().Ask(r.Context(), st.log)) })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(st.registry, promhttp.HandlerOpts{}))
 	return mux
 }
 
-// writeChecks answers 200, or 503 where a check is not "ok".
+// writeChecks answers 200, or 503 where a check is not met.
 func writeChecks(w http.ResponseWriter, checks map[string]string) {
 	status := http.StatusOK
 	for _, state := range checks {
-		if state != "ok" {
+		if state != gateway.Met {
 			status = http.StatusServiceUnavailable
 		}
 	}
