@@ -65,13 +65,22 @@ func (g *Gateway) admit(c echo.Context) error {
 		return nil
 	}
 	// A session does not begin or prolong one: that takes the key.
-	if _, ok := g.sessions.end(r); ok && key == "" && c.Path() != sessionPath {
-		if g.sessions.forged(r) {
-			return newProblem(http.StatusForbidden, "A request with a session must come from the page itself; elsewhere use the API key.")
+	if key == "" && c.Path() != sessionPath {
+		switch _, ok, err := g.inSession(r); {
+		case err != nil:
+			return err
+		case ok && g.sessions.forged(r):
+			return foreign()
+		case ok:
+			return nil
 		}
-		return nil
 	}
 	return unauthorized(c, "A valid API key is needed: Authorization: Bearer KEY.")
+}
+
+// foreign refuses what a browser sent with its session, but not for the page.
+func foreign() error {
+	return newProblem(http.StatusForbidden, "A request with a session must come from the page itself; elsewhere use the API key.")
 }
 
 // unauthorized makes no Basic challenge: a browser would ask with a window of its own.

@@ -25,11 +25,12 @@ import (
 	"sluice/internal/drop"
 	"sluice/internal/idempotency"
 	"sluice/internal/job"
+	"sluice/internal/session"
 	"sluice/internal/upload"
 )
 
-// Config holds what a Gateway needs. Jobs, Hub, Uploads, Keys, Bucket and Needs
-// are required.
+// Config holds what a Gateway needs. Jobs, Hub, Uploads, Keys, Sessions, Bucket
+// and Needs are required.
 type Config struct {
 	Jobs *job.Store
 	// Hub wakes the event streams. Whoever made it runs it; when it ends they end
@@ -38,6 +39,8 @@ type Config struct {
 	Uploads *upload.Store
 	// Keys keeps the answers to requests with an Idempotency-Key.
 	Keys *idempotency.Store
+	// Sessions knows those of the page that were ended before their time.
+	Sessions *session.Store
 	// Bucket holds the aggregates and rejects that the worker wrote.
 	Bucket *blob.Bucket
 	// Needs are what /readyz asks for: postgres, s3 and migrations.
@@ -150,6 +153,8 @@ func (c *Config) check() error {
 		return errors.New("gateway: Uploads is required")
 	case c.Keys == nil:
 		return errors.New("gateway: Keys is required")
+	case c.Sessions == nil:
+		return errors.New("gateway: Sessions is required")
 	case c.Bucket == nil:
 		return errors.New("gateway: Bucket is required")
 	case c.Needs == nil:

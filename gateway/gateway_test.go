@@ -28,6 +28,7 @@ import (
 	"sluice/internal/drop"
 	"sluice/internal/idempotency"
 	"sluice/internal/job"
+	"sluice/internal/session"
 	"sluice/internal/upload"
 )
 
@@ -73,11 +74,15 @@ func startOn(t testing.TB, pool *pgxpool.Pool, bucket *blob.Bucket, edit ...func
 	if err != nil {
 		t.Fatal(err)
 	}
+	ended, err := session.New(session.Config{Pool: s.pool})
+	if err != nil {
+		t.Fatal(err)
+	}
 	hub := job.NewHub(s.pool, log)
 	hub.Also(upload.Channel, uploads.Heard)
 	registry := prometheus.NewRegistry()
 	cfg := gateway.Config{
-		Jobs: s.jobs, Hub: hub, Uploads: uploads, Keys: keys, Bucket: s.bucket, Drops: drops, Logger: log, Registerer: registry, Gatherer: registry,
+		Jobs: s.jobs, Hub: hub, Uploads: uploads, Keys: keys, Sessions: ended, Bucket: s.bucket, Drops: drops, Logger: log, Registerer: registry, Gatherer: registry,
 		Needs:   gateway.Needs{"postgres": s.pool.Ping, "s3": s.bucket.Check, "migrations": func(context.Context) error { return nil }},
 		Version: "1.2.3", Queue: &shown{},
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
@@ -10,6 +11,9 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"sluice/internal/job"
+	"sluice/internal/session"
 )
 
 const (
@@ -20,9 +24,9 @@ const (
 )
 
 // sessions makes and reads the cookies that stand for the key, so that the page
-// need not keep it. A session is no state of ours: it is the second at which it
-// ends and a MAC of that, by the key. Any gateway of the same key takes it, and
-// another key ends them all.
+// need not keep it. A session is no state of ours until it is ended before its
+// time: it is a random id, the second at which it ends, and a MAC of both, by the
+// key. Any gateway of the same key takes it, and another key ends them all.
 type sessions struct {
 	key     [sha256.Size]byte
 	secure  bool // the page comes by https
@@ -39,25 +43,39 @@ func newSessions(apiKey, publicURL string) *sessions {
 	return s
 }
 
-// mac returns the cookie's value for a session that ends at that second.
-func (s *sessions) mac(ends string) string {
+// value returns the session's cookie.
+func (s *sessions) value(of session.Session) string {
+	text := of.ID + "." + strconv.FormatInt(of.ExpiresAt.Unix(), 10)
 	m := hmac.New(sha256.New, s.key[:])
-	m.Write([]byte(ends))
-	return ends + "." + base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+	m.Write([]byte(text))
+	return text + "." + base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
-// end returns when the request's session ends, and false where it has none.
-func (s *sessions) end(r *http.Request) (time.Time, bool) {
+// carried returns the session whose cookie the request carries, and false where
+// there is none or its time is over. It does not ask whether it was ended before.
+func (s *sessions) carried(r *http.Request) (session.Session, bool) {
 	cookie, err := r.Cookie(sessionCookie)
 	if err != nil {
-		return time.Time{}, false
+		return session.Session{}, false
 	}
-	ends, _, _ := strings.Cut(cookie.Value, ".")
+	id, rest, _ := strings.Cut(cookie.Value, ".")
+	ends, _, _ := strings.Cut(rest, ".")
 	seconds, err := strconv.ParseInt(ends, 10, 64)
-	if err != nil || !hmac.Equal([]byte(cookie.Value), []byte(s.mac(ends))) || time.Now().Unix() >= seconds {
-		return time.Time{}, false
+	found := session.Session{ID: id, ExpiresAt: time.Unix(seconds, 0)}
+	if err != nil || !hmac.Equal([]byte(cookie.Value), []byte(s.value(found))) || !time.Now().Before(found.ExpiresAt) {
+		return session.Session{}, false
 	}
-	return time.Unix(seconds, 0), true
+	return found, true
+}
+
+// inSession returns the request's session, and false where it has none that goes on.
+func (g *Gateway) inSession(r *http.Request) (session.Session, bool, error) {
+	found, ok := g.sessions.carried(r)
+	if !ok {
+		return session.Session{}, false, nil
+	}
+	ended, err := g.cfg.Sessions.Ended(r.Context(), job.DefaultTenant, found)
+	return found, !ended && err == nil, err
 }
 
 // forged tells whether a request that changes something was not sent by the
@@ -91,23 +109,37 @@ func (g *Gateway) mountSession(e *echo.Echo) {
 // session tells whether a key is needed, and until when there is a session.
 func (g *Gateway) session(c echo.Context) error {
 	answer := sessionJSON{KeyNeeded: g.cfg.APIKey != ""}
-	if end, ok := g.sessions.end(c.Request()); ok && answer.KeyNeeded {
-		end = end.UTC()
-		answer.ExpiresAt = &end
+	if answer.KeyNeeded {
+		found, ok, err := g.inSession(c.Request())
+		if err != nil {
+			return err
+		}
+		if ok {
+			answer.ExpiresAt = new(found.ExpiresAt.UTC())
+		}
 	}
 	return writeJSON(c, answer)
 }
 
 // logIn trades the key of the request for a session.
 func (g *Gateway) logIn(c echo.Context) error {
-	ends := strconv.FormatInt(time.Now().Add(sessionLife).Unix(), 10)
-	c.SetCookie(g.sessions.cookie(c.Request(), g.sessions.mac(ends), int(sessionLife.Seconds())))
+	begun := session.Session{ID: rand.Text(), ExpiresAt: time.Now().Add(sessionLife)}
+	c.SetCookie(g.sessions.cookie(c.Request(), g.sessions.value(begun), int(sessionLife.Seconds())))
 	return c.NoContent(http.StatusNoContent)
 }
 
-// logOut takes the cookie from the browser. A copy of it, were there one, would be
-// good until it expires.
+// logOut ends the session at every gateway, and then takes the cookie from the
+// browser: one that could not be ended stays there, to be ended by the next try.
 func (g *Gateway) logOut(c echo.Context) error {
+	r := c.Request()
+	if found, ok := g.sessions.carried(r); ok {
+		if g.sessions.forged(r) {
+			return foreign()
+		}
+		if err := g.cfg.Sessions.End(r.Context(), job.DefaultTenant, found); err != nil {
+			return err
+		}
+	}
 	c.SetCookie(g.sessions.cookie(c.Request(), "", -1))
 	return c.NoContent(http.StatusNoContent)
 }

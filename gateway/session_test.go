@@ -49,8 +49,12 @@ func TestSession(t *testing.T) {
 	changed := s.another(func(c *gateway.Config) { c.APIKey = "next-key" })
 	wantProblem(t, changed.do(http.MethodGet, "/api/jobs/", with, nil), http.StatusUnauthorized, "after a change of key")
 
-	ends, mac, _ := strings.Cut(cookie.Value, ".")
-	for _, forged := range []string{"", ".", ends, ends + ".", "9" + ends + "." + mac, ends + "." + mac + "A", "1." + mac, "x." + mac} {
+	parts := strings.Split(cookie.Value, ".")
+	id, ends, mac := parts[0], parts[1], parts[2]
+	for _, forged := range []string{
+		"", ".", "..", id, id + "." + ends, id + "." + ends + ".", id + ".9" + ends + "." + mac, id + "." + ends + "." + mac + "A",
+		"." + ends + "." + mac, "A" + id + "." + ends + "." + mac, id + ends + "." + mac, id + ".1." + mac, ends + "." + mac,
+	} {
 		wantProblem(t, s.do(http.MethodGet, "/api/jobs/", fields{"Cookie": cookie.Name + "=" + forged}, nil), http.StatusUnauthorized, forged)
 	}
 
@@ -62,8 +66,40 @@ func TestSession(t *testing.T) {
 	if !told.KeyNeeded || told.ExpiresAt == nil {
 		t.Errorf("with a session: %+v", told)
 	}
-	if a := s.do(http.MethodDelete, "/session", with, nil); a.status != http.StatusNoContent || !strings.Contains(a.header.Get("Set-Cookie"), "Max-Age=0") {
-		t.Errorf("DELETE /session: %d %v", a.status, a.header)
+}
+
+// Who logs out ends the session wherever its cookie is, and no other session.
+func TestLogOutEndsTheSession(t *testing.T) {
+	t.Parallel()
+	s := start(t, keyed)
+	left, stays := s.logIn("secret-key"), s.logIn("secret-key")
+	other := s.another(keyed)
+	with := func(cookie *http.Cookie) fields {
+		return fields{"Cookie": cookie.Name + "=" + cookie.Value, "Sec-Fetch-Site": "same-origin"}
+	}
+	neighbour := with(left)
+	neighbour["Sec-Fetch-Site"] = "same-site"
+	wantProblem(t, s.do(http.MethodDelete, "/session", neighbour, nil), http.StatusForbidden, "ended by a neighbour")
+	if a := s.do(http.MethodGet, "/api/jobs/", with(left), nil); a.status != http.StatusOK {
+		t.Errorf("before it is ended: %d", a.status)
+	}
+	for what, header := range map[string]fields{"the first time": with(left), "again": with(left), "without a session": {"Sec-Fetch-Site": "same-origin"}} {
+		if a := s.do(http.MethodDelete, "/session", header, nil); a.status != http.StatusNoContent || !strings.Contains(a.header.Get("Set-Cookie"), "Max-Age=0") {
+			t.Errorf("DELETE /session %s: %d %v", what, a.status, a.header)
+		}
+	}
+	for what, at := range map[string]*server{"here": s, "at another gateway": other} {
+		wantProblem(t, at.do(http.MethodGet, "/api/jobs/", with(left), nil), http.StatusUnauthorized, "ended, "+what)
+		var told struct {
+			ExpiresAt *string `json:"expires_at"`
+		}
+		decode(t, at.do(http.MethodGet, "/session", with(left), nil).body, &told)
+		if told.ExpiresAt != nil {
+			t.Errorf("%s the ended session is told to last until %s", what, *told.ExpiresAt)
+		}
+		if a := at.do(http.MethodGet, "/api/jobs/", with(stays), nil); a.status != http.StatusOK {
+			t.Errorf("%s the other session: %d %s", what, a.status, a.body)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ const (
 	uploadDBPkg = "sluice/internal/upload/db"
 	dropDBPkg   = "sluice/internal/drop/db"
 	keyDBPkg    = "sluice/internal/idempotency/db"
+	endedDBPkg  = "sluice/internal/session/db"
 	echoPkg     = "github.com/labstack/echo/v4"
 	tusPkg      = "github.com/tus/tusd/v2/pkg/handler"
 	s3Pkg       = "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -44,13 +45,14 @@ var forbidden = map[string][]string{
 	"internal/upload":      {"sluice/internal/pipeline", "sluice/internal/devstack", jobDBPkg, echoPkg, devtestPkg},
 	"internal/transaction": {"sluice/internal/money", "sluice/parser", devtestPkg},
 	"internal/idempotency": {"sluice/internal/job", "sluice/internal/upload", echoPkg, devtestPkg},
+	"internal/session":     {"sluice/internal/job", "sluice/internal/upload", echoPkg, devtestPkg},
 	"internal/drop":        {"sluice/internal/pipeline", "sluice/internal/upload", jobDBPkg, echoPkg, tusPkg, devtestPkg},
 	"internal/pipeline":    {"sluice/internal/job", "sluice/internal/upload", riverPkg, pgxPkg, sqlPkg, "net/http", devtestPkg},
 	"internal/devstack":    {"sluice/internal/job", "sluice/internal/upload", "sluice/internal/pipeline"},
 	"internal/doctor":      {"sluice/internal/job", "sluice/internal/upload", devtestPkg},
 	"internal/client":      {"sluice/internal/job", "sluice/internal/upload", "sluice/internal/money"},
-	"gateway":              {"sluice/worker", "sluice/parser", "sluice/internal/rollup", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, keyDBPkg, pgxPkg, sqlPkg, riverPkg, devstackPkg, devtestPkg},
-	"worker":               {"sluice/gateway", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, keyDBPkg, echoPkg, tusPkg, devstackPkg, devtestPkg},
+	"gateway":              {"sluice/worker", "sluice/parser", "sluice/internal/rollup", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, keyDBPkg, endedDBPkg, pgxPkg, sqlPkg, riverPkg, devstackPkg, devtestPkg},
+	"worker":               {"sluice/gateway", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, keyDBPkg, endedDBPkg, echoPkg, tusPkg, devstackPkg, devtestPkg},
 	"cmd/sluice":           {devstackPkg, devtestPkg, jobDBPkg},
 	"cmd/sluicedev":        {"sluice/gateway", "sluice/worker", "sluice/internal/job", "sluice/internal/upload", "sluice/internal/pipeline"},
 }

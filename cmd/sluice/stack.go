@@ -18,6 +18,7 @@ import (
 	"sluice/internal/drop"
 	"sluice/internal/idempotency"
 	"sluice/internal/job"
+	"sluice/internal/session"
 	"sluice/internal/upload"
 	"sluice/migrations"
 )
@@ -126,6 +127,7 @@ type stack struct {
 	tracer   trace.TracerProvider // nil: nothing is traced
 	flush    func()               // sends the spans that are left
 	keys     *idempotency.Store
+	sessions *session.Store
 }
 
 // open connects to the servers and asks each of them once, so that a setting
@@ -167,7 +169,10 @@ func (s serverSettings) open(ctx context.Context, log *slog.Logger) (_ *stack, e
 	if err = s.openDrops(st); err != nil {
 		return nil, err
 	}
-	st.keys, err = idempotency.New(idempotency.Config{Pool: st.pool, Lease: s.StreamExpiry, Logger: log})
+	if st.keys, err = idempotency.New(idempotency.Config{Pool: st.pool, Lease: s.StreamExpiry, Logger: log}); err != nil {
+		return nil, err
+	}
+	st.sessions, err = session.New(session.Config{Pool: st.pool})
 	return st, err
 }
 

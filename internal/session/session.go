@@ -1,0 +1,58 @@
+// Package session keeps which sessions of the page were ended before their time, so that what is left of one, such as a
+// copy of its cookie, is good for nothing at any gateway. It does not know cookies, nor HTTP, nor how a session begins.
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sluice/internal/session/db"
+)
+
+//go:generate ../../.bin/sqlc generate
+
+// Config is what a Store needs.
+type Config struct {
+	Pool *pgxpool.Pool // of a migrated database; stays the caller's to close
+}
+
+// Session is what is known of one: its cookie says it, so a copy does.
+type Session struct {
+	ID        string    // random, and nobody else's
+	ExpiresAt time.Time // when it ends by itself, to the second
+}
+
+// Store keeps ended sessions in Postgres. Any number of goroutines may share it.
+type Store struct{ q *db.Queries }
+
+// New returns the store of cfg.
+func New(cfg Config) (*Store, error) {
+	if cfg.Pool == nil {
+		return nil, errors.New("session: Pool is required")
+	}
+	return &Store{q: db.New(cfg.Pool)}, nil
+}
+
+// End ends the tenant's session, once and for all. Ending it again changes nothing.
+func (s *Store) End(ctx context.Context, tenant string, of Session) error {
+	if err := s.q.DropSessions(ctx); err != nil {
+		return fmt.Errorf("drop ended sessions: %w", err)
+	}
+	if err := s.q.EndSession(ctx, db.EndSessionParams{ID: of.ID, Tenant: tenant, ExpiresAt: of.ExpiresAt}); err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+	return nil
+}
+
+// Ended tells whether the session was ended. Of one that would have ended by itself by now it may not know that.
+func (s *Store) Ended(ctx context.Context, tenant string, of Session) (bool, error) {
+	ended, err := s.q.IsEnded(ctx, db.IsEndedParams{ID: of.ID, Tenant: tenant})
+	if err != nil {
+		return false, fmt.Errorf("look for ended session: %w", err)
+	}
+	return ended, nil
+}
