@@ -100,8 +100,8 @@ func (x *index) add(buf []byte, from, to int) int {
 
 func (x *index) addStrip(strip []byte, at int) {
 	n := len(x.ends)
-	if cap(x.ends)-n < stripBytes+blockLen {
-		x.ends = slices.Grow(x.ends, max(stripBytes+blockLen, n/2))
+	if need := len(strip) + blockLen; cap(x.ends)-n < need {
+		x.ends = slices.Grow(x.ends, max(need, n/2))
 	}
 	room := x.ends[:cap(x.ends)]
 	whole := len(strip) &^ (blockLen - 1)

@@ -18,36 +18,46 @@ import (
 // form is what a reference reader knows of a file. The header has a plain row
 // after it, so that no form of the amounts is looked for.
 type form struct {
-	header, config string
-	delimiter      byte
-	columns        map[parser.Column]int // from 0
-	date           *regexp.Regexp        // with groups y, m and d
-	amount         *regexp.Regexp
-	decimal        string
-	thousands      string
-	exponent       int
-	credit, debit  []string
+	header        string
+	config        parser.Config
+	delimiter     byte
+	columns       map[parser.Column]int // from 0
+	date          *regexp.Regexp        // with groups y, m and d
+	amount        *regexp.Regexp
+	decimal       string
+	thousands     string
+	exponent      int
+	credit, debit []string
+}
+
+// parsed is a Config made once, for many files.
+func parsed(text string) parser.Config {
+	cfg, err := parser.ParseConfig([]byte(text))
+	if err != nil {
+		panic(err)
+	}
+	return cfg
 }
 
 const clock = `([T ]([01]?\d|2[0-3]):[0-5]\d(:([0-5]\d|60)([.,]\d+)?)?( ?(Z|UTC|[+-]([01]\d|2[0-3])(:?[0-5]\d)?))?)?$`
 
 var forms = []form{
 	{
-		header: "account_id,date,amount,is_revenue\np,2024-01-01,1,\n", config: `{"date_format":"YYYY-MM-DD"}`, delimiter: ',',
+		header: "account_id,date,amount,is_revenue\np,2024-01-01,1,\n", config: parsed(`{"delimiter":",","date_format":"YYYY-MM-DD"}`), delimiter: ',',
 		columns: map[parser.Column]int{"account_id": 0, "date": 1, "amount": 2, "is_revenue": 3},
 		date:    regexp.MustCompile(`^(?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)` + clock),
 		amount:  regexp.MustCompile(`^[+-]?\d+(\.\d+)?$`), decimal: ".", exponent: 2,
 	},
 	{
 		header: "credit;x;date;debit;account_id\r\n1;;1.1.2024;;p\r\n", delimiter: ';',
-		config:  `{"date_format":"D.M.YYYY HH:MM","decimal_separator":",","thousands_separator":"."}`,
+		config:  parsed(`{"delimiter":";","date_format":"D.M.YYYY HH:MM","decimal_separator":",","thousands_separator":"."}`),
 		columns: map[parser.Column]int{"account_id": 4, "date": 2, "debit": 3, "credit": 0},
 		date:    regexp.MustCompile(`^(?P<d>\d\d?)\.(?P<m>\d\d?)\.(?P<y>\d{4})` + clock),
 		amount:  regexp.MustCompile(`^(\d+|\d{1,3}(\.\d{3})+)(,\d+)?$`), decimal: ",", thousands: ".", exponent: 2,
 	},
 	{
 		header: "\"type\"\tamount\tdate\taccount\nC\t1\t700101\tp\n", delimiter: '\t',
-		config:  `{"date_format":"YYMMDD","direction":{"column":1,"credit":["C","CR"],"debit":["D"]}}`,
+		config:  parsed(`{"delimiter":"\t","date_format":"YYMMDD","direction":{"column":1,"credit":["C","CR"],"debit":["D"]}}`),
 		columns: map[parser.Column]int{"account_id": 3, "date": 2, "amount": 1, "direction": 0},
 		date:    regexp.MustCompile(`^(?P<y>\d\d)(?P<m>\d\d)(?P<d>\d\d)` + clock),
 		amount:  regexp.MustCompile(`^\d+(\.\d+)?$`), decimal: ".", exponent: 2,
@@ -70,18 +80,24 @@ type verdict struct {
 // is the line of the quote that is still open at the end, or 0.
 func reference(f *form, text []byte) (verdicts []verdict, open int64) {
 	at, header := 0, true
+	lines, counted := int64(1), 0
+	lineOf := func(place int) int64 {
+		lines += int64(bytes.Count(text[counted:place], []byte("\n")))
+		counted = place
+		return lines
+	}
 	for at < len(text) {
 		line, _, _ := bytes.Cut(text[at:], []byte("\n"))
 		if blank(f, line) {
 			at += len(line) + 1
 			continue
 		}
-		v := verdict{line: 1 + int64(bytes.Count(text[:at], []byte("\n"))), offset: int64(at)}
+		v := verdict{line: lineOf(at), offset: int64(at)}
 		var bare bool
 		var quote int
 		v.fields, bare, quote, at = cut(f, text, at)
 		if quote >= 0 {
-			return verdicts, 1 + int64(bytes.Count(text[:quote], []byte("\n")))
+			return verdicts, lineOf(quote)
 		}
 		if !header {
 			f.judge(&v, bare)
