@@ -251,26 +251,49 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// Progress is shown while a job runs: rows, and bytes, as read so far.
+// Progress is shown while a job runs: rows, whatever becomes of them, and bytes,
+// as read so far.
 func TestProgress(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	var first strings.Builder
-	first.WriteString("account_id,date,amount\n")
-	const rows = 400_000
-	for range rows {
-		first.WriteString("A,2024-01-01,1.00\n")
+	const rows = 100_000 // past the head of a file, which is read before its rows
+	for name, c := range map[string]struct {
+		rows     string // two of them
+		accepted bool
+		rejected map[string]bool // their reasons
+	}{
+		"accepted alone": {"A,2024-01-01,1.00\nA,2024-01-02,1.00\n", true, map[string]bool{}},
+		"both":           {"A,2024-01-01,1.00\nA,2024-01-01,much\n", true, map[string]bool{"bad_amount": true}},
+		"rejected alone": {"A,2024-13-01,1.00\nA,2024-01-01,much\n", false, map[string]bool{"bad_amount": true, "bad_date": true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			id := w.file("account_id,date,amount\n"+strings.Repeat(c.rows, rows/2), "B,2024-01-01,1.00\n")
+			g := w.gate(partKey(id, 1))
+			w.start()
+			<-g.reached
+			j := w.await(id, "progress", func(j job.Job) bool {
+				return j.RowsAccepted > 0 == c.accepted && len(j.RejectsByReason) == len(c.rejected) && j.ProcessedBytes > 0
+			})
+			if j.State != job.InProgress || j.Stage != job.Parsing || j.RowsAccepted+j.RowsRejected > rows || j.ProcessedBytes > j.SizeBytes {
+				t.Errorf("progress = %s, %s, %d rows, %d bytes", j.State, j.Stage, j.RowsAccepted, j.ProcessedBytes)
+			}
+			told := int64(0)
+			for reason, n := range j.RejectsByReason {
+				told += n
+				if !c.rejected[reason] {
+					t.Errorf("%d rows of %s", n, reason)
+				}
+			}
+			if told != j.RowsRejected {
+				t.Errorf("%d rejects, by reason %v", j.RowsRejected, j.RejectsByReason)
+			}
+			close(g.opened)
+			if j = w.ends(id); j.State != job.JobComplete || j.RowsAccepted+j.RowsRejected != rows+1 {
+				t.Errorf("%s, %v: %d and %d rows", j.State, j.Error, j.RowsAccepted, j.RowsRejected)
+			}
+		})
 	}
-	id := w.file(first.String(), "B,2024-01-01,1.00\n")
-	g := w.gate(partKey(id, 1))
-	w.start()
-	<-g.reached
-	j := w.await(id, "progress", func(j job.Job) bool { return j.ProcessedBytes > 0 })
-	if j.State != job.InProgress || j.Stage != job.Parsing || j.RowsAccepted == 0 || j.RowsAccepted > rows || j.ProcessedBytes > j.SizeBytes {
-		t.Errorf("progress = %s, %s, %d rows, %d bytes", j.State, j.Stage, j.RowsAccepted, j.ProcessedBytes)
-	}
-	close(g.opened)
-	w.ends(id)
 }
 
 // tracer sees the statement that stores a result, the last one of an attempt's

@@ -61,7 +61,8 @@ type Sinks struct {
 	// Reject is called for each rejected row, one at a time and in order; the row
 	// is valid until it returns.
 	Reject func(*parser.Reject)
-	// Progress is called once per some thousand rows, by one goroutine at a time.
+	// Progress is called once per some hundred rows, accepted or rejected, by one
+	// goroutine at a time.
 	Progress func(Progress)
 }
 
@@ -123,6 +124,10 @@ func newRun(in Input, sinks Sinks) *run {
 	}
 }
 
+// rejectsTold is after how many rejects, from the first on, progress is reported;
+// of accepted rows the parser makes batches of as many.
+const rejectsTold = 512
+
 // parse books every record of the file.
 func (r *run) parse(ctx context.Context) (err error) {
 	r.opened, err = open(r.source, r.in.Settings.Parse.Encoding)
@@ -134,9 +139,12 @@ func (r *run) parse(ctx context.Context) (err error) {
 		return err
 	}
 	rejects := newRejects(r.sinks.Rejects, r.reader.Layout())
+	rejected := 0
 	r.reader.OnReject = func(reject *parser.Reject) error {
-		if err := ctx.Err(); err != nil { // a file of rejects alone has no batch
-			return fmt.Errorf("parse: %w", err)
+		if rejected++; rejected%rejectsTold == 1 { // a file of rejects alone has no batch
+			if err := r.advance(ctx); err != nil {
+				return err
+			}
 		}
 		if r.sinks.Reject != nil {
 			r.sinks.Reject(reject)

@@ -88,6 +88,32 @@ func TestProgress(t *testing.T) {
 	}
 }
 
+// A file of rejects alone is told of as it is read, like any other, though it
+// fails at its end for having no valid row.
+func TestProgressOfRejects(t *testing.T) {
+	t.Parallel()
+	const rows = 20_000
+	file := lines("account_id,date,amount", strings.TrimSuffix(strings.Repeat("A,2024-13-01,1.00\nA,2024-01-05,much\n", rows/2), "\n"))
+	for goroutines := 1; goroutines < 4; goroutines++ {
+		in := job{file: file}.input(t)
+		in.Goroutines = goroutines
+		var seen []pipeline.Progress
+		_, err := pipeline.Run(t.Context(), in, pipeline.Sinks{Progress: func(p pipeline.Progress) { seen = append(seen, p) }})
+		if failure := (*pipeline.Failure)(nil); !errors.As(err, &failure) || len(seen) < 10 || seen[0].Rejected != 1 {
+			t.Fatalf("%d goroutines: %v, %d reports", goroutines, err, len(seen))
+		}
+		for _, p := range seen {
+			dates, amounts := p.ByReason[parser.BadDate], p.ByReason[parser.BadAmount]
+			if p.Stage != pipeline.StageParsing || p.Accepted != 0 || dates+amounts != p.Rejected || dates-amounts > 1 || amounts > dates {
+				t.Errorf("%d goroutines: %+v", goroutines, p)
+			}
+		}
+		if last := seen[len(seen)-1]; last.Rejected <= rows-1_000 || last.Rejected > rows || last.Bytes == 0 {
+			t.Errorf("%d goroutines: at last %+v", goroutines, last)
+		}
+	}
+}
+
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
