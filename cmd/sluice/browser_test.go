@@ -3,16 +3,20 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"sluice/internal/devstack/devtest"
+	"sluice/internal/devstack/fault"
 )
 
 // TestBrowser does on the page, in a real Chromium, what people do: see
@@ -21,7 +25,7 @@ import (
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	chromium, dir := devtest.Chromium(t), browserDriver(t)
-	for _, scenario := range []string{"drop", "offline", "reload", "tabs", "fifty", "wrong", "rejects", "hostile", "docs", "control", "toolate", "cancel", "key", "elsewhere", "queue"} {
+	for _, scenario := range []string{"drop", "offline", "reload", "tabs", "fifty", "wrong", "rejects", "rejecting", "hostile", "docs", "control", "toolate", "cancel", "key", "elsewhere", "queue"} {
 		t.Run(scenario, func(t *testing.T) { // one at a time: a browser takes all that two cores have
 			s, env := serveFor(t, dir, scenario)
 			found := drive(t, dir, append(env, "CHROMIUM="+chromium), scenario, s.url)
@@ -54,10 +58,42 @@ func serveFor(t *testing.T, dir, scenario string) (s *server, driver []string) {
 		s = serve(t, append(env, "SLUICE_API_KEY=browser-key", "SLUICE_ADMIN_KEY=operator-key"), "127.0.0.1:0")
 		upload(t, s.url, "--api-key=browser-key", written(t, "queued.csv", "account_id,date,amount\nA1,2024-01-15,1500.00\n"))
 		return s, []string{"ADMIN_KEY=operator-key"}
+	case "rejecting":
+		env, gate := halfRead(t, env)
+		return serve(t, env, "127.0.0.1:0"), []string{"GATE=" + gate}
 	case "control", "cancel": // jobs stay queued
 		return launch(t, command(t, append(env, "SLUICE_LOG_FORMAT=json", "SLUICE_HTTP_ADDR=127.0.0.1:0"), "serve")), nil
 	}
 	return serve(t, env, "127.0.0.1:0"), nil
+}
+
+// halfRead returns env with an S3 that keeps the second part of a file from who
+// reads it, until the gate is asked for.
+func halfRead(t *testing.T, env []string) (through []string, gate string) {
+	t.Helper()
+	const endpoint = "SLUICE_S3_ENDPOINT="
+	at := slices.IndexFunc(env, func(v string) bool { return strings.HasPrefix(v, endpoint) })
+	proxy, err := fault.NewS3(t.Context(), strings.TrimPrefix(env[at], endpoint))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { proxy.Close() })
+	opened := make(chan struct{})
+	second := regexp.MustCompile(`/uploads/.*/1-2$`)
+	proxy.Add(fault.Rule{
+		Match: func(r *http.Request) bool { return r.Method == http.MethodGet && second.MatchString(r.URL.Path) },
+		Times: math.MaxInt,
+		Answer: func(w http.ResponseWriter, r *http.Request, s3 http.Handler) {
+			select {
+			case <-opened:
+				s3.ServeHTTP(w, r)
+			case <-r.Context().Done():
+			}
+		},
+	})
+	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(opened) }))
+	t.Cleanup(web.Close)
+	return slices.Replace(slices.Clone(env), at, at+1, endpoint+proxy.URL), web.URL
 }
 
 // shop is a tenant's own web server: it has the example page, and hands out

@@ -30,6 +30,35 @@ export const results = {
     return { rows: 6 };
   },
 
+  // Why rows are rejected is told while the file is read, though it has no other rows. The server is kept from the
+  // second half of it.
+  async rejecting(page) {
+    const rows = 360_000, bad = ['2024-13-01,5.00', '2024-01-05,12x.50', '2024-01-05,1.2.3'];
+    await page.goto(url);
+    await drop(page, ['broken.csv', 'account_id,date,amount,description\n' + Array.from({ length: rows }, (_, i) => `ACC-${i % 40},${bad[i % 3]},Sale ${i}\n`).join('')]);
+    await sendButton(page).click();
+    const told = () => page.evaluate(() => {
+      const number = text => Number(text.replace(/[^0-9]/g, ''));
+      const [accepted, rejected] = [...document.querySelectorAll('.live .note .n')].map(n => number(n.textContent));
+      return { accepted, rejected, reasons: Object.fromEntries([...document.querySelectorAll('.live .chip')].map(c => [c.firstChild.textContent.trim(), number(c.querySelector('b').textContent)])) };
+    });
+    await page.waitForFunction(() => document.querySelectorAll('.live .chip').length === 2);
+    const { accepted, rejected, reasons } = await told();
+    assert.deepEqual(Object.keys(reasons), ['bad amount', 'bad date']); // the most first
+    assert.equal(accepted, 0);
+    assert.ok(rejected < rows && rejected === reasons['bad amount'] + reasons['bad date'], `${rejected} of ${rows}, ${JSON.stringify(reasons)}`);
+    assert.equal((await jobs())[0].state, 'IN_PROGRESS');
+    assert.equal(await page.getByRole('heading', { name: 'Rejected rows' }).count(), 0, 'the job has ended');
+    await accessible(page, 'rejecting');
+    await views(page, 'rejecting');
+    await fetch(process.env.GATE);
+    await page.getByRole('heading', { name: 'Rejected rows' }).waitFor();
+    assert.deepEqual(await page.locator('.chip').allInnerTexts(), ['bad amount 240,000', 'bad date 120,000']);
+    await page.locator('mark', { hasText: '12x.50' }).first().waitFor();
+    await accessible(page, 'nothing but rejects');
+    await views(page, 'nothing');
+  },
+
   // Names and cells that would run are text.
   async hostile(page) {
     await page.goto(url);
