@@ -56,15 +56,15 @@ func forAdmins(route string) bool { return strings.HasPrefix(route, adminPath+"/
 // admitAdmin lets in who has the admin key, as a Bearer token or by HTTP Basic,
 // for which a browser asks by itself: as the password, or as the user name where
 // there is none. No key, session or token of a tenant opens an admin's route; only
-// where no key is configured at all is none asked for.
-func (g *Gateway) admitAdmin(c echo.Context) error {
+// where there is no key of any kind is none asked for.
+func (g *Gateway) admitAdmin(c echo.Context, locked bool) error {
 	r := c.Request()
 	key := requestKey(r)
 	if _, password, ok := r.BasicAuth(); ok {
 		key = cmp.Or(password, key)
 	}
 	switch {
-	case g.cfg.AdminKey == "" && g.cfg.APIKey == "":
+	case g.cfg.AdminKey == "" && !locked:
 		return nil
 	case g.cfg.AdminKey != "" && sameKey(key, g.cfg.AdminKey):
 		return nil

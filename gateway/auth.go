@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net"
@@ -28,54 +29,71 @@ func open(route, method string) bool {
 	return false
 }
 
-// authenticate lets a request in with the API key, as a Bearer token or as
-// the user name of HTTP Basic, with a session that the key was traded for, or,
-// to little, with an upload token. Without a key configured it lets in requests
-// for a loopback host, so that a page elsewhere cannot reach the server through
-// a name of its own that resolves to 127.0.0.1 (DNS rebinding).
+// authenticate lets a request in with a key, as a Bearer token or as the user name
+// of HTTP Basic, with a token of the issuer, with a session that one of these was
+// traded for, or, to little, with an upload token. While there is no key of any kind
+// it lets in requests for a loopback host, so that a page elsewhere cannot reach the
+// server through a name of its own that resolves to 127.0.0.1 (DNS rebinding).
 func (g *Gateway) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		if g.cfg.APIKey == "" && !g.ownHost(r.Host) {
+		locked, err := g.locked(r.Context())
+		if err != nil {
+			if !open(c.Path(), r.Method) {
+				return err
+			}
+			locked = true // which of the two it is makes no difference to who needs no key
+		}
+		if !locked && !g.ownHost(r.Host) {
 			return newProblem(http.StatusMisdirectedRequest, "Without an API key only loopback host names are answered.")
 		}
-		if err := g.admit(c); err != nil {
+		if err := g.admit(c, locked); err != nil {
 			return err
 		}
 		return next(c)
 	}
 }
 
+// locked tells whether a key is asked for: from the first one on that there is, of
+// any kind.
+func (g *Gateway) locked(ctx context.Context) (bool, error) {
+	if g.cfg.APIKey != "" {
+		return true, nil
+	}
+	return g.cfg.Access.Any(ctx)
+}
+
 // admit refuses a request that carries nothing which opens its route, and says
 // on whose behalf the others act.
-func (g *Gateway) admit(c echo.Context) error {
+func (g *Gateway) admit(c echo.Context, locked bool) error {
 	r := c.Request()
 	if forAdmins(c.Path()) {
-		return g.admitAdmin(c)
+		return g.admitAdmin(c, locked)
 	}
 	key := requestKey(r)
 	if c.Path() == metricsPath && g.cfg.AdminKey != "" && sameKey(key, g.cfg.AdminKey) {
 		return nil // a scraper need not hold what opens files
 	}
-	if strings.HasPrefix(key, upload.TokenPrefix) && !open(c.Path(), r.Method) {
-		return g.grant(c, key)
-	}
-	c.SetRequest(r.WithContext(job.WithTenant(r.Context(), job.DefaultTenant)))
-	if g.cfg.APIKey == "" || open(c.Path(), r.Method) || sameKey(key, g.cfg.APIKey) {
+	if open(c.Path(), r.Method) {
+		c.SetRequest(r.WithContext(job.WithTenant(r.Context(), job.DefaultTenant)))
 		return nil
 	}
-	// A session does not begin or prolong one: that takes the key.
-	if key == "" && c.Path() != sessionPath {
-		switch _, ok, err := g.inSession(r); {
-		case err != nil:
-			return err
-		case ok && g.sessions.forged(r):
-			return foreign()
-		case ok:
-			return nil
-		}
+	if strings.HasPrefix(key, upload.TokenPrefix) {
+		return g.grant(c, key)
 	}
-	return unauthorized(c, "A valid API key is needed: Authorization: Bearer KEY.")
+	by, ok, err := g.recognise(r, key, locked)
+	if err != nil {
+		return err
+	}
+	// A session does not begin or prolong one: that takes the key.
+	if !ok || by.session && c.Path() == sessionPath {
+		return unauthorized(c, "A valid API key is needed: Authorization: Bearer KEY.")
+	}
+	if by.session && g.sessions.forged(r) {
+		return foreign()
+	}
+	c.SetRequest(r.WithContext(by.onBehalf(r.Context())))
+	return permit(c, by)
 }
 
 // foreign refuses what a browser sent with its session, but not for the page.

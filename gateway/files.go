@@ -127,7 +127,7 @@ func (f *files) owned(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // finished has DELETE of an upload that became a job delete the job, with all that
-// came of it, which no upload token may; only one that is under way is tusd's to
+// came of it, which no upload token may, nor a key of the role upload; only one that is under way is tusd's to
 // terminate. Like owned it lets nobody through to another tenant's.
 func (f *files) finished(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -140,6 +140,9 @@ func (f *files) finished(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if _, granted := upload.GrantOf(c.Request().Context()); granted {
 			return newProblem(http.StatusForbidden, "The upload is complete and has become a job; to delete that takes an API key.")
+		}
+		if by := callerOf(c.Request().Context()); !rights[by.Role][managing] {
+			return newProblem(http.StatusForbidden, "The upload is complete and has become a job; to delete that takes a key of the role admin.").typed("role")
 		}
 		return f.gateway.delete(c)
 	}

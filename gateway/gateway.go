@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
+	"sluice/internal/access"
 	"sluice/internal/blob"
 	"sluice/internal/drop"
 	"sluice/internal/idempotency"
@@ -41,6 +42,8 @@ type Config struct {
 	Keys *idempotency.Store
 	// Sessions knows those of the page that were ended before their time.
 	Sessions *session.Store
+	// Access knows the tenants' keys, and the sessions that were begun with them.
+	Access *access.Store
 	// Bucket holds the aggregates and rejects that the worker wrote.
 	Bucket *blob.Bucket
 	// Needs are what /readyz asks for: postgres, s3 and migrations.
@@ -49,13 +52,14 @@ type Config struct {
 	// https://sluice.example. Empty means relative to the host asked, as
 	// "/files/job_…": right behind any proxy that does not change paths.
 	PublicURL string
-	// APIKey is the one key that opens everything. Empty means that no key is
-	// asked for; then only requests for a loopback host are answered, and the
-	// caller must listen on loopback only.
+	// APIKey is a key of the default tenant's, of the role admin, that also opens
+	// /metrics. Without it, and without a key in Access, no key is asked for; then only
+	// requests for a loopback host are answered, and the caller must listen on
+	// loopback only.
 	APIKey string
 	// AdminKey opens what is of all tenants: the queue, and /metrics beside APIKey.
-	// It opens nothing else, and nothing else opens the queue. Empty: with an
-	// APIKey the queue is open to nobody, without one to all who are answered.
+	// It opens nothing else, and nothing else opens the queue. Empty: with a key of
+	// any kind the queue is open to nobody, without one to all who are answered.
 	AdminKey string
 	// Queue shows River's queue, below QueuePath; requests that change something do
 	// not reach it. Nil: there is nothing there.
@@ -153,6 +157,8 @@ func (c *Config) check() error {
 		return errors.New("gateway: Uploads is required")
 	case c.Keys == nil:
 		return errors.New("gateway: Keys is required")
+	case c.Access == nil:
+		return errors.New("gateway: Access is required")
 	case c.Sessions == nil:
 		return errors.New("gateway: Sessions is required")
 	case c.Bucket == nil:

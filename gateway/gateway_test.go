@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sluice/gateway"
+	"sluice/internal/access"
 	"sluice/internal/aggregate"
 	"sluice/internal/blob"
 	"sluice/internal/devstack/devtest"
@@ -42,6 +43,7 @@ type server struct {
 	pool    *pgxpool.Pool
 	jobs    *job.Store
 	bucket  *blob.Bucket
+	access  *access.Store
 	log     *logBuffer
 	gateway *gateway.Gateway
 	stop    func() // ends the hub, as cmd does before it drains
@@ -78,11 +80,15 @@ func startOn(t testing.TB, pool *pgxpool.Pool, bucket *blob.Bucket, edit ...func
 	if err != nil {
 		t.Fatal(err)
 	}
+	if s.access, err = access.New(access.Config{Pool: s.pool, Logger: log}); err != nil {
+		t.Fatal(err)
+	}
 	hub := job.NewHub(s.pool, log)
+	hub.Also(access.Channel, s.access.Heard)
 	hub.Also(upload.Channel, uploads.Heard)
 	registry := prometheus.NewRegistry()
 	cfg := gateway.Config{
-		Jobs: s.jobs, Hub: hub, Uploads: uploads, Keys: keys, Sessions: ended, Bucket: s.bucket, Drops: drops, Logger: log, Registerer: registry, Gatherer: registry,
+		Jobs: s.jobs, Hub: hub, Uploads: uploads, Keys: keys, Sessions: ended, Access: s.access, Bucket: s.bucket, Drops: drops, Logger: log, Registerer: registry, Gatherer: registry,
 		Needs:   gateway.Needs{"postgres": s.pool.Ping, "s3": s.bucket.Check, "migrations": func(context.Context) error { return nil }},
 		Version: "1.2.3", Queue: &shown{},
 	}

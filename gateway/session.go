@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"sluice/internal/access"
 	"sluice/internal/job"
 	"sluice/internal/session"
 )
@@ -68,14 +70,26 @@ func (s *sessions) carried(r *http.Request) (session.Session, bool) {
 	return found, true
 }
 
-// inSession returns the request's session, and false where it has none that goes on.
-func (g *Gateway) inSession(r *http.Request) (session.Session, bool, error) {
+// inSession returns who began the request's session and when it ends, and false where
+// it has none that goes on. Those of the APIKey are made here; where there is none,
+// anybody could make them.
+func (g *Gateway) inSession(r *http.Request) (by caller, endsAt time.Time, ok bool, err error) {
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return caller{}, time.Time{}, false, nil //nolint:nilerr // there is no such cookie: no error of anybody's
+	}
+	if strings.HasPrefix(cookie.Value, access.SessionPrefix) {
+		p, endsAt, ok, err := g.cfg.Access.Session(r.Context(), cookie.Value)
+		return caller{Principal: p, session: true}, endsAt, ok, err
+	}
 	found, ok := g.sessions.carried(r)
-	if !ok {
-		return session.Session{}, false, nil
+	if !ok || g.cfg.APIKey == "" {
+		return caller{}, time.Time{}, false, nil
 	}
 	ended, err := g.cfg.Sessions.Ended(r.Context(), job.DefaultTenant, found)
-	return found, !ended && err == nil, err
+	by = wholeTenant()
+	by.session = true
+	return by, found.ExpiresAt, !ended && err == nil, err
 }
 
 // forged tells whether a request that changes something was not sent by the
@@ -108,38 +122,73 @@ func (g *Gateway) mountSession(e *echo.Echo) {
 
 // session tells whether a key is needed, and until when there is a session.
 func (g *Gateway) session(c echo.Context) error {
-	answer := sessionJSON{KeyNeeded: g.cfg.APIKey != ""}
-	if answer.KeyNeeded {
-		found, ok, err := g.inSession(c.Request())
+	r := c.Request()
+	locked, err := g.locked(r.Context())
+	if err != nil {
+		return err
+	}
+	answer := sessionJSON{KeyNeeded: locked}
+	if locked {
+		_, endsAt, ok, err := g.inSession(r)
 		if err != nil {
 			return err
 		}
 		if ok {
-			answer.ExpiresAt = new(found.ExpiresAt.UTC())
+			answer.ExpiresAt = new(endsAt.UTC())
 		}
 	}
 	return writeJSON(c, answer)
 }
 
-// logIn trades the key of the request for a session.
+// logIn trades what the request was let in with for a session.
 func (g *Gateway) logIn(c echo.Context) error {
-	begun := session.Session{ID: rand.Text(), ExpiresAt: time.Now().Add(sessionLife)}
-	c.SetCookie(g.sessions.cookie(c.Request(), g.sessions.value(begun), int(sessionLife.Seconds())))
+	r := c.Request()
+	value, life, err := g.beginSession(r.Context())
+	if err != nil {
+		return err
+	}
+	c.SetCookie(g.sessions.cookie(r, value, int(life.Seconds())))
 	return c.NoContent(http.StatusNoContent)
+}
+
+// beginSession returns the cookie's value, and how long it is good for.
+func (g *Gateway) beginSession(ctx context.Context) (value string, life time.Duration, err error) {
+	by := callerOf(ctx)
+	if by.operator {
+		return g.sessions.value(session.Session{ID: rand.Text(), ExpiresAt: time.Now().Add(sessionLife)}), sessionLife, nil
+	}
+	value, endsAt, err := g.cfg.Access.Begin(ctx, by.Principal, sessionLife, by.endsAt)
+	return value, min(sessionLife, time.Until(endsAt)), err
 }
 
 // logOut ends the session at every gateway, and then takes the cookie from the
 // browser: one that could not be ended stays there, to be ended by the next try.
 func (g *Gateway) logOut(c echo.Context) error {
 	r := c.Request()
-	if found, ok := g.sessions.carried(r); ok {
+	_, _, ok, err := g.inSession(r)
+	if err != nil {
+		return err
+	}
+	if ok {
 		if g.sessions.forged(r) {
 			return foreign()
 		}
-		if err := g.cfg.Sessions.End(r.Context(), job.DefaultTenant, found); err != nil {
+		if err := g.endSession(r); err != nil {
 			return err
 		}
 	}
-	c.SetCookie(g.sessions.cookie(c.Request(), "", -1))
+	c.SetCookie(g.sessions.cookie(r, "", -1))
 	return c.NoContent(http.StatusNoContent)
+}
+
+// endSession ends the session whose cookie the request carries.
+func (g *Gateway) endSession(r *http.Request) error {
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return err
+	}
+	if found, ok := g.sessions.carried(r); ok {
+		return g.cfg.Sessions.End(r.Context(), job.DefaultTenant, found)
+	}
+	return g.cfg.Access.End(r.Context(), cookie.Value)
 }

@@ -84,7 +84,7 @@ func (g *Gateway) grant(c echo.Context, token string) error {
 	switch {
 	case files && r.Header.Get("Upload-Concat") != "":
 		return newProblem(http.StatusForbidden, "An upload token sends a file as one upload.")
-	case c.Path() == filesPath && r.Method == http.MethodPost:
+	case c.Path() == filesPath: // POST, and OPTIONS, which tells what this server can do
 		return nil
 	case !files && !followed(c.Path()):
 		return newProblem(http.StatusForbidden, "An upload token creates and sends uploads and follows their jobs; this takes an API key.")

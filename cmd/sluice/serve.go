@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sluice/gateway"
+	"sluice/internal/access"
 	"sluice/internal/job"
 	"sluice/internal/upload"
 )
@@ -30,9 +31,9 @@ const (
 )
 
 type serveCmd struct {
-	HTTPAddr    address       `name:"http-addr" group:"HTTP" default:"127.0.0.1:8080" env:"SLUICE_HTTP_ADDR" help:"Where to listen. Beyond loopback only with --api-key."`
+	HTTPAddr    address       `name:"http-addr" group:"HTTP" default:"127.0.0.1:8080" env:"SLUICE_HTTP_ADDR" help:"Where to listen. Beyond loopback only with a key: sluice keys create, or --api-key."`
 	PublicURL   httpURL       `name:"public-url" group:"HTTP" env:"SLUICE_PUBLIC_URL" placeholder:"URL" help:"Base of the URLs handed out, as clients see it. Empty: relative to the URL asked."`
-	APIKey      string        `name:"api-key" group:"HTTP" env:"SLUICE_API_KEY" placeholder:"KEY" help:"Asked of every client. Better given as the variable: other users of a machine can read flags."`
+	APIKey      string        `name:"api-key" group:"HTTP" env:"SLUICE_API_KEY" placeholder:"KEY" help:"One key of the tenant default, of the role admin, beside those of sluice keys. Better given as the variable: other users of a machine can read flags."`
 	AdminKey    string        `name:"admin-key" group:"HTTP" env:"SLUICE_ADMIN_KEY" placeholder:"KEY" help:"Opens /admin/queue/, which shows the work of all tenants, and /metrics. Not the --api-key."`
 	DrainDelay  time.Duration `name:"drain-delay" group:"HTTP" default:"250ms" env:"SLUICE_DRAIN_DELAY" help:"How long a gateway that is told to stop says so at /readyz before it takes no more: longer than a balancer asks."`
 	CORSOrigins []origin      `name:"cors-origins" group:"HTTP" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may call /files and /api, with a key or an upload token of their own."`
@@ -48,8 +49,6 @@ func (c serveCmd) Validate() error {
 	errs := []error{c.serverSettings.check(), c.workerSettings.check(), c.doorSettings.check()}
 	if c.HTTPAddr == "" {
 		errs = append(errs, errors.New("--http-addr (SLUICE_HTTP_ADDR): needed, such as 127.0.0.1:8080"))
-	} else if c.APIKey == "" && !c.HTTPAddr.loopback() {
-		errs = append(errs, fmt.Errorf("--api-key (SLUICE_API_KEY): needed, for --http-addr (SLUICE_HTTP_ADDR) %s can be reached from other machines", c.HTTPAddr))
 	}
 	if c.AdminKey != "" && c.AdminKey == c.APIKey {
 		errs = append(errs, errors.New("--admin-key (SLUICE_ADMIN_KEY): must not be the --api-key (SLUICE_API_KEY), which a tenant has"))
@@ -81,14 +80,18 @@ func (c serveCmd) serve(ctx context.Context) error {
 		return err
 	}
 	defer st.close()
+	if err := c.admitsSomebody(ctx, st.access); err != nil {
+		return err
+	}
 	hub := job.NewHub(st.pool, log)
 	hub.Also(upload.Channel, st.uploads.Heard)
+	hub.Also(access.Channel, st.access.Heard)
 	queue, err := c.queue(ctx, st)
 	if err != nil {
 		return err
 	}
 	cfg := gateway.Config{
-		Jobs: st.jobs, Hub: hub, Uploads: st.uploads, Keys: st.keys, Sessions: st.sessions, Bucket: st.bucket, Needs: st.needs(),
+		Jobs: st.jobs, Hub: hub, Uploads: st.uploads, Keys: st.keys, Sessions: st.sessions, Access: st.access, Bucket: st.bucket, Needs: st.needs(),
 		PublicURL: string(c.PublicURL), APIKey: c.APIKey, AdminKey: c.AdminKey, Queue: queue, Origins: texts(c.CORSOrigins), MaxUploadBytes: int64(c.UploadMaxBytes),
 		Drops: st.drops, HookSecret: c.HookSecret, WatchAreas: c.areas(),
 		Logger: log, Registerer: st.registry, Gatherer: st.registry, Tracer: st.tracer, Version: version(),

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"sluice/gateway"
+	"sluice/internal/access"
 	"sluice/internal/blob"
 	"sluice/internal/drop"
 	"sluice/internal/idempotency"
@@ -128,6 +129,7 @@ type stack struct {
 	flush    func()               // sends the spans that are left
 	keys     *idempotency.Store
 	sessions *session.Store
+	access   *access.Store
 }
 
 // open connects to the servers and asks each of them once, so that a setting
@@ -172,7 +174,10 @@ func (s serverSettings) open(ctx context.Context, log *slog.Logger) (_ *stack, e
 	if st.keys, err = idempotency.New(idempotency.Config{Pool: st.pool, Lease: s.StreamExpiry, Logger: log}); err != nil {
 		return nil, err
 	}
-	st.sessions, err = session.New(session.Config{Pool: st.pool})
+	if st.sessions, err = session.New(session.Config{Pool: st.pool}); err != nil {
+		return nil, err
+	}
+	st.access, err = access.New(access.Config{Pool: st.pool, Logger: log})
 	return st, err
 }
 

@@ -23,6 +23,17 @@ type ledgerSettings struct {
 
 // with calls fn with the jobs of the database.
 func (s ledgerSettings) with(ctx context.Context, fn func(*job.Store) error) error {
+	return s.withPool(ctx, func(st *stack) error {
+		jobs, err := job.New(job.Config{Pool: st.pool, Logger: s.logger(os.Stderr)})
+		if err != nil {
+			return err
+		}
+		return fn(jobs)
+	})
+}
+
+// withPool calls fn with a stack that has the database, migrated, and nothing else.
+func (s ledgerSettings) withPool(ctx context.Context, fn func(*stack) error) error {
 	pool, err := pgxpool.New(ctx, s.DatabaseURL)
 	if err != nil {
 		return fmt.Errorf("open database: %w", err)
@@ -32,11 +43,7 @@ func (s ledgerSettings) with(ctx context.Context, fn func(*job.Store) error) err
 	if err := st.migrated(ctx); err != nil {
 		return fmt.Errorf("check database: %w (sluice migrate up)", err)
 	}
-	jobs, err := job.New(job.Config{Pool: pool, Logger: s.logger(os.Stderr)})
-	if err != nil {
-		return err
-	}
-	return fn(jobs)
+	return fn(st)
 }
 
 // tenantsCmd says what a tenant may have of what all share.

@@ -334,9 +334,9 @@ func TestAny(t *testing.T) {
 	w := newWorld(t)
 	deaf := w.another(50 * time.Millisecond)
 	is := func(s *access.Store) bool {
-		any, err := s.Any(t.Context())
+		there, err := s.Any(t.Context())
 		w.must(err)
-		return any
+		return there
 	}
 	if is(w.Store) || is(deaf) {
 		t.Fatal("there is a key before there is one")
