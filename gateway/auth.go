@@ -57,7 +57,7 @@ func (g *Gateway) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 // locked tells whether a key is asked for: from the first one on that there is, of
 // any kind.
 func (g *Gateway) locked(ctx context.Context) (bool, error) {
-	if g.cfg.APIKey != "" {
+	if g.cfg.APIKey != "" || g.cfg.Issuer != nil {
 		return true, nil
 	}
 	return g.cfg.Access.Any(ctx)

@@ -2,11 +2,13 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
 
 	"sluice/internal/access"
+	"sluice/internal/issuer"
 	"sluice/internal/job"
 )
 
@@ -51,6 +53,42 @@ func (g *Gateway) recognise(r *http.Request, key string, locked bool) (by caller
 	case strings.HasPrefix(key, access.KeyPrefix):
 		by.Principal, ok, err = g.cfg.Access.Key(r.Context(), key)
 		return by, ok, err
+	case g.cfg.Issuer != nil && issuer.Looks(key):
+		return g.byToken(r.Context(), key)
 	}
 	return caller{}, false, nil
+}
+
+// byToken finds out who has a token of the issuer's. Why one is refused only the log says.
+func (g *Gateway) byToken(ctx context.Context, token string) (by caller, ok bool, err error) {
+	id, err := g.cfg.Issuer.Verify(ctx, token)
+	if errors.Is(err, issuer.ErrToken) {
+		g.log.DebugContext(ctx, "token refused", "err", err)
+		return by, false, nil
+	}
+	if err != nil {
+		return by, false, err
+	}
+	role, ok := roleOf(id.Roles)
+	if !ok || !access.ValidTenant(id.Tenant) {
+		g.log.DebugContext(ctx, "token names no tenant of ours, or not one role")
+		return by, false, nil
+	}
+	return caller{Principal: access.Principal{Tenant: id.Tenant, Role: role, Subject: id.Subject}, endsAt: id.ExpiresAt}, true, nil
+}
+
+// roleOf returns the one role that is among the words, which may have sluice: before
+// it. Of several there is no telling which is meant.
+func roleOf(words []string) (role access.Role, ok bool) {
+	for _, word := range words {
+		one := access.Role(strings.TrimPrefix(word, "sluice:"))
+		if !one.Valid() {
+			continue
+		}
+		if ok && one != role {
+			return "", false
+		}
+		role, ok = one, true
+	}
+	return role, ok
 }

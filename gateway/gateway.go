@@ -25,6 +25,7 @@ import (
 	"sluice/internal/blob"
 	"sluice/internal/drop"
 	"sluice/internal/idempotency"
+	"sluice/internal/issuer"
 	"sluice/internal/job"
 	"sluice/internal/session"
 	"sluice/internal/upload"
@@ -53,10 +54,13 @@ type Config struct {
 	// "/files/job_…": right behind any proxy that does not change paths.
 	PublicURL string
 	// APIKey is a key of the default tenant's, of the role admin, that also opens
-	// /metrics. Without it, and without a key in Access, no key is asked for; then only
+	// /metrics. Without it, an Issuer, and a key in Access, no key is asked for; then only
 	// requests for a loopback host are answered, and the caller must listen on
 	// loopback only.
 	APIKey string
+	// Issuer verifies tokens (JWT) by which tenants' users may ask, as with a key of
+	// the tenant and role that they name. Nil: there are none.
+	Issuer *issuer.Issuer
 	// AdminKey opens what is of all tenants: the queue, and /metrics beside APIKey.
 	// It opens nothing else, and nothing else opens the queue. Empty: with a key of
 	// any kind the queue is open to nobody, without one to all who are answered.

@@ -1,16 +1,21 @@
 package gateway_test
 
 import (
+	"crypto/ed25519"
+	"encoding/json"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/jackc/pgx/v5"
 
 	"sluice/gateway"
 	"sluice/internal/access"
+	"sluice/internal/issuer"
 	"sluice/internal/job"
 	"sluice/internal/webhook"
 )
@@ -21,12 +26,14 @@ type matrix struct {
 	keys  map[string]access.NewKey // by tenant and role
 	token fields                   // acme's, which each of its uploads comes by
 	made  map[string]fields        // credentials that were made before
+	signs func(claims map[string]any) string
 }
 
 func newMatrix(t *testing.T) *matrix {
 	t.Helper()
-	s := start(t, keyed, func(c *gateway.Config) { c.AdminKey, c.HookSecret = "admin-key", "hush" })
-	m := &matrix{server: s, keys: map[string]access.NewKey{}, made: map[string]fields{}}
+	from, signs := trusted(t)
+	s := start(t, keyed, func(c *gateway.Config) { c.AdminKey, c.HookSecret, c.Issuer = "admin-key", "hush", from })
+	m := &matrix{server: s, signs: signs, keys: map[string]access.NewKey{}, made: map[string]fields{}}
 	for _, tenant := range []string{"acme", "rival"} {
 		for _, role := range []access.Role{access.Upload, access.Read, access.Admin} {
 			m.keys[tenant+" "+string(role)] = m.key(tenant, role, 0)
@@ -35,6 +42,44 @@ func newMatrix(t *testing.T) *matrix {
 	m.token = m.newToken()
 	return m
 }
+
+// trusted is an issuer, and what signs its tokens: claims are added to those of a
+// good one of acme's, and nil takes one away.
+func trusted(t *testing.T) (*issuer.Issuer, func(claims map[string]any) string) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: public, KeyID: "1"}}})
+	}))
+	t.Cleanup(web.Close)
+	from, err := issuer.New(issuer.Config{Issuer: web.URL, Audience: "sluice", KeysURL: web.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: private, KeyID: "1"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return from, func(claims map[string]any) string {
+		all := map[string]any{"iss": web.URL, "aud": "sluice", "sub": "alice", "exp": time.Now().Add(time.Hour).Unix(), "tenant": "acme", "role": "read"}
+		maps.Copy(all, claims)
+		signature, err := signer.Sign([]byte(jsonOf(t, all)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := signature.CompactSerialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+}
+
+// jwt is what a token of the issuer's of those claims comes as.
+func (m *matrix) jwt(claims map[string]any) fields { return bearer(m.signs(claims)) }
 
 func (m *matrix) key(tenant string, role access.Role, lifetime time.Duration) access.NewKey {
 	m.t.Helper()
@@ -132,6 +177,23 @@ func (m *matrix) make(credential string) fields {
 		header := m.newToken()
 		m.exec("UPDATE upload_tokens SET expires_at = clock_timestamp() WHERE digest = sha256($1)", []byte(strings.TrimPrefix(header["Authorization"], "Bearer ")))
 		return header
+	case "an issuer's token of the role upload", "an issuer's token of the role read", "an issuer's token of the role admin":
+		return m.jwt(map[string]any{"role": "openid sluice:" + credential[strings.LastIndex(credential, " ")+1:]})
+	case "a session of an issuer's token":
+		a := m.do(http.MethodPost, "/session", m.jwt(map[string]any{"role": []string{"admin"}}), nil)
+		cookie, _, _ := strings.Cut(a.header.Get("Set-Cookie"), ";")
+		return fields{"Cookie": cookie, "Sec-Fetch-Site": "same-origin"}
+	case "another tenant's token of the issuer":
+		return m.jwt(map[string]any{"tenant": "rival", "role": "admin"})
+	case "an expired token of the issuer":
+		return m.jwt(map[string]any{"role": "admin", "exp": time.Now().Add(-time.Hour).Unix()})
+	case "a token of the issuer without a role":
+		return m.jwt(map[string]any{"role": "read upload"}) // which of the two?
+	case "a token of the issuer for a tenant that cannot be":
+		return m.jwt(map[string]any{"role": "admin", "tenant": "acme/../rival"})
+	case "a token of nobody's":
+		_, signs := trusted(m.t.(*testing.T))
+		return bearer(signs(map[string]any{"role": "admin"}))
 	case "SLUICE_API_KEY":
 		return bearer("secret-key")
 	case "SLUICE_ADMIN_KEY":

@@ -12,6 +12,7 @@ import (
 	"github.com/tus/tusd/v2/pkg/handler"
 
 	"sluice/internal/drop"
+	"sluice/internal/issuer"
 	"sluice/internal/job"
 	"sluice/internal/upload"
 )
@@ -83,6 +84,8 @@ func problemOf(err error) *problem {
 		return newProblem(http.StatusNotFound, "There is no such watch.")
 	case errors.Is(err, drop.ErrOverlap):
 		return newProblem(http.StatusConflict, "Another watch has keys in common with this one, or one would move objects into the other.").typed("watch_overlaps")
+	case errors.Is(err, issuer.ErrAway):
+		return newProblem(http.StatusServiceUnavailable, "The issuer of tokens does not answer, so none can be verified; try again.").typed("issuer_away")
 	case errors.As(err, &he):
 		return routeProblem(he.Code)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -39,6 +39,7 @@ var forbidden = map[string][]string{
 	"internal/credit":      {"sluice/internal/rollup", "sluice/parser", devtestPkg},
 	"internal/aggregate":   {"sluice/internal/blob", "sluice/internal/rollup", devtestPkg},
 	"internal/blob":        {"sluice/internal/aggregate", "sluice/migrations", devtestPkg},
+	"internal/issuer":      {"sluice/internal/blob", "sluice/internal/money", devtestPkg},
 	"internal/webhook":     {"sluice/internal/blob", "sluice/internal/money", devtestPkg},
 	"migrations":           {"sluice/internal/blob", "sluice/internal/money", devtestPkg},
 	"internal/job":         {"sluice/internal/blob", "sluice/internal/upload", "sluice/internal/pipeline", "sluice/parser", s3Pkg, echoPkg, tusPkg, devtestPkg},

@@ -227,7 +227,7 @@ func dateOr(at time.Time, none string) string {
 // admitsSomebody refuses to be reached from other machines where no key of any kind
 // is asked for. Only the database tells whether there is one.
 func (c serveCmd) admitsSomebody(ctx context.Context, keys *access.Store) error {
-	if c.APIKey != "" {
+	if c.APIKey != "" || c.Issuer != "" {
 		return nil
 	}
 	// Asked on loopback too: a gateway that knows of a key needs no database to say so.
@@ -235,5 +235,5 @@ func (c serveCmd) admitsSomebody(ctx context.Context, keys *access.Store) error 
 	if err != nil || is || c.HTTPAddr.loopback() {
 		return err
 	}
-	return exitError{fmt.Errorf("a key is needed, for --http-addr (SLUICE_HTTP_ADDR) %s can be reached from other machines: sluice keys create, or --api-key (SLUICE_API_KEY)", c.HTTPAddr), exitUsage}
+	return exitError{fmt.Errorf("a key is needed, for --http-addr (SLUICE_HTTP_ADDR) %s can be reached from other machines: sluice keys create, --api-key (SLUICE_API_KEY) or --jwt-issuer (SLUICE_JWT_ISSUER)", c.HTTPAddr), exitUsage}
 }

@@ -38,6 +38,7 @@ type serveCmd struct {
 	DrainDelay  time.Duration `name:"drain-delay" group:"HTTP" default:"250ms" env:"SLUICE_DRAIN_DELAY" help:"How long a gateway that is told to stop says so at /readyz before it takes no more: longer than a balancer asks."`
 	CORSOrigins []origin      `name:"cors-origins" group:"HTTP" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may call /files and /api, with a key or an upload token of their own."`
 	Work        bool          `group:"Worker" env:"SLUICE_WORK" help:"Run a worker in this process too."`
+	issuerSettings
 	hookSettings
 	doorSettings
 	workerSettings
@@ -46,7 +47,7 @@ type serveCmd struct {
 
 // Validate checks the settings before anything runs.
 func (c serveCmd) Validate() error {
-	errs := []error{c.serverSettings.check(), c.workerSettings.check(), c.doorSettings.check()}
+	errs := []error{c.serverSettings.check(), c.workerSettings.check(), c.doorSettings.check(), c.issuerSettings.check()}
 	if c.HTTPAddr == "" {
 		errs = append(errs, errors.New("--http-addr (SLUICE_HTTP_ADDR): needed, such as 127.0.0.1:8080"))
 	}
@@ -95,6 +96,9 @@ func (c serveCmd) serve(ctx context.Context) error {
 		PublicURL: string(c.PublicURL), APIKey: c.APIKey, AdminKey: c.AdminKey, Queue: queue, Origins: texts(c.CORSOrigins), MaxUploadBytes: int64(c.UploadMaxBytes),
 		Drops: st.drops, HookSecret: c.HookSecret, WatchAreas: c.areas(),
 		Logger: log, Registerer: st.registry, Gatherer: st.registry, Tracer: st.tracer, Version: version(),
+	}
+	if cfg.Issuer, err = c.openIssuer(log); err != nil {
+		return err
 	}
 	c.doorSettings.apply(&cfg)
 	g, err := gateway.New(cfg)

@@ -1276,14 +1276,15 @@ export interface paths {
                 };
                 421: components["responses"]["Misdirected"];
                 500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
         /**
          * Trade the key for a session
-         * @description The cookie stands for the key for 12 hours, in the browser that asked: HttpOnly, SameSite=Strict, Secure over https.
+         * @description The cookie stands for the key for 12 hours, or until it is revoked or expires, in the browser that asked: HttpOnly, SameSite=Strict, Secure over https.
          *     A request with it that changes something is refused (403) unless its Origin or Sec-Fetch-Site says that the page
-         *     itself sent it. Another key on the server ends all sessions.
+         *     itself sent it. Logging out ends it at once, whoever has a copy; another key on the server ends all sessions.
          */
         post: {
             parameters: {
@@ -1319,15 +1320,17 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description The cookie is gone. */
+                /** @description The session has ended, at every gateway, and the cookie is gone. */
                 204: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
+                403: components["responses"]["Forbidden"];
                 421: components["responses"]["Misdirected"];
                 500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         options?: never;
