@@ -14,6 +14,8 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SQLC          := github.com/sqlc-dev/sqlc/cmd/sqlc@v1.31.1
 DEADCODE      := golang.org/x/tools/cmd/deadcode@v0.52.0
 MINIO         := github.com/minio/minio@v0.0.0-20250907161309-07c3a429bfed
+CYCLONEDX     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 DUCKDB        := @duckdb/node-api@1.5.6-r.1
 
 # The race detector slows a test about tenfold, so it runs only where
@@ -120,6 +122,42 @@ soak: deps test-minio ## Fuzz each target for SOAK=1m, repeat the concurrent tes
 test-minio: deps .bin/.minio ## Run the tests that store anything against a real MinIO (built once, about 8 CPU minutes)
 	SLUICE_TEST_MINIO='$(CURDIR)/.bin/minio' go test -count=1 -timeout 60m ./internal/blob ./internal/upload ./internal/drop ./internal/doctor ./worker ./gateway ./cmd/sluice
 
+##@ Release
+RELEASE_PLATFORMS ?= linux/amd64 linux/arm64
+
+# Of the last commit, in clones of it. The second build is in a folder of another
+# name and has an empty build cache: what differs then is not the source's, and
+# nobody could tell whether what they got is what was released.
+.PHONY: release
+release: .bin/.cyclonedx-gomod vulnerabilities gateway/web/node_modules ## Build bin/release from the last commit: binaries that anyone can build again to the bit, their bills of materials, SHA256SUMS
+	@git diff --quiet HEAD || { echo 'release: it would be of the last commit, and there are changes that are not in it'; exit 1; }
+	go mod verify
+	@work=$$(mktemp -d); trap 'chmod -R u+w "$$work"; rm -rf "$$work"' EXIT; \
+	rm -rf bin/release; mkdir -p bin/release "$$work/cold"; \
+	git clone -q . "$$work/source"; git clone -q . "$$work/the same source, elsewhere"; \
+	(cd gateway/web && node_modules/.bin/vite build --logLevel warn --sourcemap --outDir "$$work/page"); \
+	build() { echo "go build $$2 in $$1"; (cd "$$work/$$1" && CGO_ENABLED=0 GOFLAGS=-mod=readonly GOOS=$${2%/*} GOARCH=$${2#*/} GOAMD64=v1 GOARM64=v8.0 \
+		go build -trimpath -buildvcs=true -ldflags='-s -w' -o "$$work/$$1.out" ./cmd/sluice); }; \
+	for platform in $(RELEASE_PLATFORMS); do \
+		build source "$$platform"; GOCACHE="$$work/cold" build 'the same source, elsewhere' "$$platform"; \
+		cmp "$$work/source.out" "$$work/the same source, elsewhere.out" || { echo "release: two builds of $$platform differ"; exit 1; }; \
+		name="sluice_$$(go version -m "$$work/source.out" | awk '$$1 == "mod" {print $$3}')_$${platform/\//_}"; \
+		cp "$$work/source.out" "bin/release/$$name"; \
+		.bin/cyclonedx-gomod bin -json -noserial -notimestamp -std -output "$$work/go.json" "bin/release/$$name" 2>/dev/null; \
+		go run ./cmd/sluicedev sbom --go "$$work/go.json" --lock gateway/web/package-lock.json --maps "$$work/page" "bin/release/$$name" >"bin/release/$$name.cdx.json"; \
+	done; \
+	cd bin/release && sha256sum -- sluice_* | tee SHA256SUMS
+
+# Where the database is: https://vuln.go.dev, a mirror of it, or file:///a/copy.
+VULN_DB ?= https://vuln.go.dev
+
+.PHONY: vulnerabilities
+vulnerabilities: .bin/.govulncheck ## Look for known vulnerabilities that the product's code can reach (VULN_DB=https://vuln.go.dev)
+	@rc=0; said=$$(.bin/govulncheck -db '$(VULN_DB)' ./cmd/sluice 2>&1) || rc=$$?; echo "$$said"; \
+	if [ $$rc = 1 ] && grep -q '^govulncheck: fetching vulnerabilities: ' <<<"$$said"; then \
+		echo 'NOT LOOKED FOR VULNERABILITIES: the database, $(VULN_DB), cannot be reached from here (VULN_DB names another)'; exit 0; fi; \
+	exit $$rc
+
 ##@ Change
 .PHONY: page
 page: gateway/web/node_modules ## Build the page anew from gateway/web/src and openapi.yaml, which needs Node
@@ -159,7 +197,7 @@ clean: ## Remove bin and .bin
 .PHONY: help
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # What the tests need beside Go: Debian's postgresql, Node for the tests with
 # tus-js-client and Uppy, Chromium for those of the page, tuspy for the client of Python, curl
@@ -198,6 +236,8 @@ tools: .bin/.gofumpt .bin/.golangci-lint .bin/.sqlc .bin/.deadcode
 .bin/.sqlc:          PIN = $(SQLC)
 .bin/.deadcode:      PIN = $(DEADCODE)
 .bin/.minio:         PIN = $(MINIO)
+.bin/.cyclonedx-gomod: PIN = $(CYCLONEDX)
+.bin/.govulncheck:   PIN = $(GOVULNCHECK)
 .bin/.%: FORCE
 	@if [ -x .bin/$* ] && [ "$$(cat $@ 2>/dev/null)" = '$(PIN)' ]; then exit 0; fi; \
 	echo 'go install $(PIN)'; GOBIN='$(CURDIR)/.bin' go install '$(PIN)' && echo '$(PIN)' >$@

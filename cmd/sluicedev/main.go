@@ -23,6 +23,7 @@ import (
 type cli struct {
 	Run  runCmd  `cmd:"" default:"withargs" help:"Run everything until Ctrl-C (default). The data stays."`
 	Deps depsCmd `cmd:"" help:"Install PostgreSQL where it is missing: as root, or by a sudo that asks no password."`
+	SBOM sbomCmd `cmd:"" name:"sbom" help:"Add the page's packages to a binary's bill of materials, and check that it names every module (make release)."`
 }
 
 type runCmd struct {
