@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,6 +49,8 @@ type s3Settings struct {
 	S3AccessKeyID     string  `name:"s3-access-key-id" group:"S3" env:"SLUICE_S3_ACCESS_KEY_ID" placeholder:"ID" help:"Empty, with the secret: the AWS SDK's own chain (roles, profiles)."`
 	S3SecretAccessKey string  `name:"s3-secret-access-key" group:"S3" env:"SLUICE_S3_SECRET_ACCESS_KEY" placeholder:"SECRET" help:"Better given as the variable: other users of a machine can read flags."`
 	S3PathStyle       bool    `name:"s3-path-style" group:"S3" default:"true" negatable:"" env:"SLUICE_S3_PATH_STYLE" help:"The bucket goes into the path, not into the host name."`
+	S3SSE             string  `name:"s3-sse" group:"S3" enum:",AES256,aws:kms" default:"" env:"SLUICE_S3_SSE" placeholder:"HOW" help:"Have S3 encrypt what is written: AES256, by keys of its own, or aws:kms. Empty: as the bucket is set up."`
+	S3SSEKMSKeyID     string  `name:"s3-sse-kms-key-id" group:"S3" env:"SLUICE_S3_SSE_KMS_KEY_ID" placeholder:"ID" help:"Key of aws:kms. Empty: the service's own for S3."`
 	S3CreateBucket    bool    `name:"s3-create-bucket" group:"S3" env:"SLUICE_S3_CREATE_BUCKET" help:"Create the bucket at start if it is missing."`
 }
 
@@ -57,6 +60,9 @@ func (s s3Settings) check() error {
 	}
 	if (s.S3AccessKeyID == "") != (s.S3SecretAccessKey == "") {
 		return errors.New("--s3-access-key-id (SLUICE_S3_ACCESS_KEY_ID) and --s3-secret-access-key (SLUICE_S3_SECRET_ACCESS_KEY): give both or neither")
+	}
+	if s.S3SSEKMSKeyID != "" && s.S3SSE != "aws:kms" {
+		return errors.New("--s3-sse-kms-key-id (SLUICE_S3_SSE_KMS_KEY_ID): only with --s3-sse (SLUICE_S3_SSE) aws:kms")
 	}
 	return nil
 }
@@ -201,6 +207,7 @@ func (s s3Settings) bucket(ctx context.Context, r prometheus.Registerer) (*blob.
 	return blob.New(ctx, blob.Config{
 		Endpoint: string(s.S3Endpoint), Region: s.S3Region, Bucket: s.S3Bucket, PathStyle: s.S3PathStyle,
 		AccessKeyID: s.S3AccessKeyID, SecretAccessKey: s.S3SecretAccessKey, Registerer: r,
+		Encryption: types.ServerSideEncryption(s.S3SSE), KMSKeyID: s.S3SSEKMSKeyID,
 	})
 }
 

@@ -28,6 +28,11 @@ type Config struct {
 	AccessKeyID, SecretAccessKey string
 	// PathStyle puts the bucket in the path instead of the host name. Most S3 servers but AWS's need it.
 	PathStyle bool
+	// Encryption asks the server to encrypt what is written: AES256 with a key of its own, aws:kms with one of its key
+	// service's. Empty: as the bucket is set up.
+	Encryption types.ServerSideEncryption
+	// KMSKeyID names that service's key, with aws:kms only. Empty: the service's own for S3.
+	KMSKeyID string
 	// MaxConns bounds the connections to the server, and so the requests under way; more wait in line. Default 256.
 	MaxConns int
 	// Registerer receives the metrics. Nil: none are kept.
@@ -39,6 +44,9 @@ type Bucket struct {
 	client *s3.Client
 	name   string
 	region string
+
+	encryption types.ServerSideEncryption
+	kmsKeyID   *string
 }
 
 // New returns the bucket of cfg. It makes no request: see Check.
@@ -48,6 +56,9 @@ func New(ctx context.Context, cfg Config) (*Bucket, error) {
 	}
 	if (cfg.AccessKeyID == "") != (cfg.SecretAccessKey == "") {
 		return nil, errors.New("blob: AccessKeyID and SecretAccessKey go together")
+	}
+	if err := checkEncryption(cfg); err != nil {
+		return nil, err
 	}
 	cfg.Region = cmp.Or(cfg.Region, "us-east-1")
 	cfg.MaxConns = cmp.Or(cfg.MaxConns, 256)
@@ -59,14 +70,29 @@ func New(ctx context.Context, cfg Config) (*Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Bucket{client: s3.New(options(cfg, keys, m)), name: cfg.Bucket, region: cfg.Region}, nil
+	return &Bucket{
+		client: s3.New(options(cfg, keys, m)), name: cfg.Bucket, region: cfg.Region,
+		encryption: cfg.Encryption, kmsKeyID: given(cfg.KMSKeyID),
+	}, nil
+}
+
+func checkEncryption(cfg Config) error {
+	switch cfg.Encryption {
+	case "", types.ServerSideEncryptionAes256, types.ServerSideEncryptionAwsKms:
+	default:
+		return fmt.Errorf("blob: Encryption is %q, and neither AES256 nor aws:kms", cfg.Encryption)
+	}
+	if cfg.KMSKeyID != "" && cfg.Encryption != types.ServerSideEncryptionAwsKms {
+		return errors.New("blob: KMSKeyID goes with Encryption aws:kms")
+	}
+	return nil
 }
 
 // Name returns the bucket's name.
 func (b *Bucket) Name() string { return b.name }
 
 // Other returns another bucket of the same server, reached with the same credentials. Who may name it is the caller's
-// to check.
+// to check. What is written to it is encrypted as that bucket is set up: its owner may have no right to our key.
 func (b *Bucket) Other(name string) *Bucket {
 	return &Bucket{client: b.client, name: name, region: b.region}
 }

@@ -61,6 +61,7 @@ func (b *Bucket) CopyTo(ctx context.Context, o Object, key string) error {
 	}
 	_, err := b.client.CopyObject(ctx, &s3.CopyObjectInput{
 		Bucket: &b.name, Key: &key, CopySource: aws.String(b.sourceOf(o)), CopySourceIfMatch: &o.ETag,
+		ServerSideEncryption: b.encryption, SSEKMSKeyId: b.kmsKeyID,
 	})
 	if err != nil {
 		return fmt.Errorf("copy object %s to %s: %w", o.Key, key, sentinel(err))

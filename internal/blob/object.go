@@ -49,6 +49,7 @@ func (b *Bucket) PutSegments(ctx context.Context, key string, crc uint64, body .
 	s := newSegments(body)
 	out, err := b.client.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &b.name, Key: &key, Body: s, ContentLength: &s.size, ChecksumCRC64NVME: encodeCRC64(crc),
+		ServerSideEncryption: b.encryption, SSEKMSKeyId: b.kmsKeyID,
 	})
 	if err != nil {
 		return Object{}, fmt.Errorf("put object %s: %w", key, err)

@@ -115,6 +115,7 @@ func (w *Writer) begin() error {
 	out, err := w.bucket.client.CreateMultipartUpload(w.ctx, &s3.CreateMultipartUploadInput{
 		Bucket: &w.bucket.name, Key: &w.object.Key,
 		ChecksumAlgorithm: types.ChecksumAlgorithmCrc64nvme, ChecksumType: types.ChecksumTypeFullObject,
+		ServerSideEncryption: w.bucket.encryption, SSEKMSKeyId: w.bucket.kmsKeyID,
 	})
 	if err != nil {
 		w.others = true

@@ -26,6 +26,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sluice/internal/blob"
+	"sluice/internal/devstack"
 	"sluice/migrations"
 )
 
@@ -96,6 +97,9 @@ func Bucket(t testing.TB) *blob.Bucket {
 	}
 	return bucket
 }
+
+// KMSKeyID is a key that the S3 server knows.
+const KMSKeyID = devstack.MinIOKey
 
 // S3Config returns the configuration of a fresh, empty bucket of this test
 // alone, which exists already. It and its objects are gone after the test.
