@@ -10,12 +10,17 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/jackc/pgx/v5/pgxpool"
 
+	"sluice/internal/blob"
 	"sluice/internal/doctor"
+	"sluice/internal/drop"
+	"sluice/internal/job"
 )
 
 type doctorCmd struct {
 	JSON bool `name:"json" help:"Print what was found as JSON, for programs."`
+	hookSettings
 	serverSettings
 }
 
@@ -33,7 +38,11 @@ func (c doctorCmd) Run(ctx context.Context, k *kong.Kong) error {
 	if err != nil {
 		return err
 	}
-	found, err := doctor.Look(ctx, doctor.Config{Pool: pool, Bucket: bucket, Keep: c.keep()})
+	watched, err := c.watched(pool, bucket)
+	if err != nil {
+		return err
+	}
+	found, err := doctor.Look(ctx, doctor.Config{Pool: pool, Bucket: bucket, Keep: c.keep(), Watched: watched, Heard: drop.ProbeChannel})
 	if err != nil {
 		return err
 	}
@@ -57,6 +66,29 @@ func (c doctorCmd) Run(ctx context.Context, k *kong.Kong) error {
 		return errors.New("one check failed")
 	}
 	return fmt.Errorf("%d checks failed", failed)
+}
+
+// watched returns what lists the places of watches, nil where no events are taken.
+func (c doctorCmd) watched(pool *pgxpool.Pool, bucket *blob.Bucket) (func(context.Context) ([]doctor.Place, error), error) {
+	if c.HookSecret == "" {
+		return nil, nil
+	}
+	jobs, err := job.New(job.Config{Pool: pool})
+	if err != nil {
+		return nil, err
+	}
+	drops, err := drop.New(drop.Config{Pool: pool, Jobs: jobs, Bucket: bucket})
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) ([]doctor.Place, error) {
+		watches, err := drops.List(ctx, "") // of every tenant
+		places := make([]doctor.Place, len(watches))
+		for i, w := range watches {
+			places[i] = doctor.Place{Bucket: w.Bucket, Prefix: w.Prefix, Probe: w.Probe()}
+		}
+		return places, err
+	}, nil
 }
 
 // keep is how long an object is needed at least: from its upload's first part

@@ -7,6 +7,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,18 @@ type Config struct {
 	// Keep is how long objects are needed at least: what a lifecycle rule deletes
 	// earlier is lost. 0: for ever.
 	Keep time.Duration
+	// Watched returns where partners write, for the events of their buckets to be
+	// tried. Nil: no events are taken.
+	Watched func(context.Context) ([]Place, error)
+	// Heard is the channel of Postgres on which gateways repeat of which probes they
+	// were told, each as bucket/key.
+	Heard string
+	// EventWait is what an event gets to arrive. 0: 10 s.
+	EventWait time.Duration
 }
+
+// Place is where a partner writes. Probe is a key there that becomes no job.
+type Place struct{ Bucket, Prefix, Probe string }
 
 // checkTimeout bounds each group of checks.
 const checkTimeout = 30 * time.Second
@@ -57,12 +69,14 @@ func Look(ctx context.Context, cfg Config) ([]Finding, error) {
 	if cfg.Pool == nil || cfg.Bucket == nil {
 		return nil, errors.New("doctor: Pool and Bucket are required")
 	}
+	cfg.EventWait = cmp.Or(cfg.EventWait, 10*time.Second)
 	l := &look{cfg: cfg}
 	for _, group := range []func(context.Context){l.database, l.bucket} {
 		bounded, cancel := context.WithTimeout(ctx, checkTimeout)
 		group(bounded)
 		cancel()
 	}
+	l.hook(ctx) // which bounds each place by itself
 	return l.found, nil
 }
 

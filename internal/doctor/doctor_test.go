@@ -47,7 +47,7 @@ func look(t *testing.T, dsn string, s3 blob.Config, keep time.Duration) map[stri
 			t.Errorf("finding without words: %+v", f)
 		}
 	}
-	if len(by) != len(found) || len(found) != 14 {
+	if len(by) != len(found) || len(found) != 15 {
 		t.Errorf("%d findings of %d checks", len(found), len(by))
 	}
 	return by

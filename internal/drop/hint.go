@@ -94,6 +94,9 @@ func (s *Store) hint(ctx context.Context, h Hint) error {
 	if err != nil {
 		return fmt.Errorf("find watch: %w", err)
 	}
+	if isProbe(h.Key) {
+		return s.heard(ctx, h)
+	}
 	w := watchOf(row)
 	if !w.wants(h.Key) {
 		return nil
@@ -128,9 +131,9 @@ func (s *Store) listSoon(ctx context.Context, id string) error {
 }
 
 // wants tells whether the key of an object is one that the watch takes. What ends
-// in a slash is a folder, as some clients draw them.
+// in a slash is a folder, as some clients draw them, and probes are the doctor's.
 func (w Watch) wants(key string) bool {
-	if !strings.HasPrefix(key, w.Prefix) || strings.HasSuffix(key, "/") || !storable(key) {
+	if !strings.HasPrefix(key, w.Prefix) || strings.HasSuffix(key, "/") || isProbe(key) || !storable(key) {
 		return false
 	}
 	for _, suffix := range w.Suffixes {

@@ -1,0 +1,2 @@
+-- name: TellProbe :exec
+SELECT pg_notify('sluice_probe', @place::text);
