@@ -34,6 +34,7 @@ const (
 	ingestTimeout  = 24 * time.Hour  // longer than any job
 	rescueAfter    = 25 * time.Hour  // River wants it above the timeout
 	recoverMost    = 5 * time.Second // between recoveries: a lease of 30 s is recovered within 35 s
+	startEvery     = time.Second     // between attempts to start River without Postgres
 	recoverAtOnce  = 100             // jobs per sweep, so that one transaction stays short
 	fetchCooldown  = 10 * time.Millisecond
 	fetchPoll      = 250 * time.Millisecond // when a notification is lost
@@ -163,11 +164,8 @@ func (w *Worker) riverConfig() *river.Config {
 // Run works until ctx ends, then lets running jobs end for SoftStop and hands the
 // others back to the queue. It returns nil after a clean stop, also while it starts.
 func (w *Worker) Run(ctx context.Context) error {
-	switch err := w.client.Start(ctx); {
-	case ctx.Err() != nil && err != nil: // told to stop before it had begun
-		return nil //nolint:nilerr // what Start says then is only that
-	case err != nil:
-		return fmt.Errorf("start river: %w", err)
+	if !w.begin(ctx) {
+		return nil
 	}
 	var listener sync.WaitGroup
 	listener.Go(func() { w.ingest.running.listen(ctx, w.cfg) })
@@ -175,6 +173,29 @@ func (w *Worker) Run(ctx context.Context) error {
 	<-w.client.Stopped()
 	listener.Wait()
 	return nil
+}
+
+// begin starts River, and again where Postgres is lost meanwhile: a process that
+// serves, as the gateway in which a worker runs does, is not to end of what it would
+// survive a moment later. It is false where ctx ended first.
+func (w *Worker) begin(ctx context.Context) bool {
+	tick := time.NewTicker(startEvery)
+	defer tick.Stop()
+	for {
+		err := w.client.Start(ctx)
+		if err == nil {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		w.log.WarnContext(ctx, "start river", "err", err)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
 }
 
 // recoverJobs puts jobs whose lease ran out back into the queue until ctx ends,
