@@ -17,9 +17,16 @@ import (
 // installation each, and SLUICE_SOAK_SEED repeats the round of that seed.
 func TestSoak(t *testing.T) {
 	t.Parallel()
-	cycles, seed := len(calamities), uint64(1)
+	soakRounds(t, len(calamities), soakRound)
+}
+
+// soakRounds runs a round of so many cycles with a seed: once, or until it was as
+// many cycles as SLUICE_SOAK_CYCLES says.
+func soakRounds(t *testing.T, cycles int, round func(t *testing.T, seed uint64)) {
+	t.Helper()
+	left, seed := cycles, uint64(1)
 	if long := os.Getenv("SLUICE_SOAK_CYCLES"); long != "" {
-		cycles, seed = int(atoi(t, long)), rand.Uint64()
+		left, seed = int(atoi(t, long)), rand.Uint64()
 	}
 	if chosen := os.Getenv("SLUICE_SOAK_SEED"); chosen != "" {
 		var err error
@@ -27,9 +34,9 @@ func TestSoak(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for ; cycles > 0; cycles -= len(calamities) {
-		if !t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { soakRound(t, seed) }) {
-			t.Fatalf("to repeat: SLUICE_SOAK_SEED=%d SLUICE_SOAK_CYCLES=1 go test ./cmd/sluice -run TestSoak", seed)
+	for ; left > 0; left -= cycles {
+		if !t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { round(t, seed) }) {
+			t.Fatalf("to repeat: SLUICE_SOAK_SEED=%d SLUICE_SOAK_CYCLES=1 go test ./cmd/sluice -run '%s'", seed, t.Name())
 		}
 		seed++
 	}

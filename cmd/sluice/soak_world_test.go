@@ -44,8 +44,9 @@ type soakWorld struct {
 	jobs   *job.Store
 }
 
-// newSoakWorld starts everything, with the sluice binary at path.
-func newSoakWorld(t testing.TB, path string) *soakWorld {
+// newSoakWorld starts everything, with the sluice binary at path and settings of
+// its own.
+func newSoakWorld(t testing.TB, path string, settings ...string) *soakWorld {
 	t.Helper()
 	w := &soakWorld{TB: t, path: path, temp: t.TempDir(), pg: devtest.OwnPostgres(t), s3: devtest.OwnS3(t)}
 	dsn := w.pg.Database("sluice")
@@ -60,6 +61,7 @@ func newSoakWorld(t testing.TB, path string) *soakWorld {
 		"SLUICE_S3_ENDPOINT=" + w.faults.URL, "SLUICE_S3_REGION=" + w.s3.Config.Region, "SLUICE_S3_BUCKET=" + w.s3.Config.Bucket,
 		"SLUICE_S3_ACCESS_KEY_ID=" + w.s3.Config.AccessKeyID, "SLUICE_S3_SECRET_ACCESS_KEY=" + w.s3.Config.SecretAccessKey,
 	}
+	w.env = append(w.env, settings...)
 	w.startGateway(0)
 	w.startGateway(1)
 	w.startWorker()
