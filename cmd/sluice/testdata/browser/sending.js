@@ -91,13 +91,14 @@ export const sending = {
 
   // The tab is closed in the middle. The next one says so, and goes on with the same file.
   async reload(page) {
-    const content = csv(160_000), network = await line(page);
-    await page.goto(url);
+    const content = csv(640_000), wire = await cable(4 << 20);
+    await page.goto(wire.url);
     await drop(page, ['year.csv', content]);
-    await network(false, 2 << 20);
     await sendButton(page).click();
     await reaches(page, 0.2);
+    wire.hold();
     await views(page, 'sending');
+    wire.letGo();
     await reaches(page, 0.4);
     await page.getByRole('button', { name: 'Pause year.csv' }).click();
     await phase(page, 'paused');
@@ -105,8 +106,9 @@ export const sending = {
     await views(page, 'paused');
     await page.getByRole('button', { name: 'Resume year.csv' }).click();
     await reaches(page, 0.6);
+    wire.hold();
     await page.reload(); // in the middle of a request
-    await network(false);
+    wire.letGo();
     await page.getByText('are stored. Drop or choose the same file again').waitFor();
     await accessible(page, 'unfinished');
     await views(page, 'unfinished');
@@ -118,9 +120,10 @@ export const sending = {
     const goesOn = page.waitForRequest(r => r.method() === 'PATCH');
     await drop(page, ['year.csv', content]);
     const from = Number((await goesOn).headers()['upload-offset']);
-    assert.ok(from > 0.3 * content.length, `went on from ${from} of ${content.length}`);
+    // At what the server had of it: less by what browser and systems buffer, some MiB.
+    assert.ok(from > 0.2 * content.length, `went on from ${from} of ${content.length}`);
     await done(page);
-    return { rows: 160_000 };
+    return { rows: 640_000 };
   },
 
   // A second tab does not fight for an upload; it watches, and both see the end.

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import assert from 'node:assert/strict';
 
 export const [scenario, url, folder] = process.argv.slice(2);
@@ -70,17 +71,25 @@ export async function line(page) {
 }
 
 // cable is a way to the server of so many bytes a second upwards, which can be pulled out and put in again. What
-// Chromium calls offline lets all arrive that it has taken, at times the rest of a file.
+// Chromium calls offline lets all arrive that it has taken, at times the rest of a file. Held, it lets no file on.
 export async function cable(rate) {
   const { hostname, port } = new URL(url), ends = new Set();
-  let out = false;
+  let out = false, held = Promise.resolve(), letGo;
   const server = createServer(near => {
     if (out) return near.destroy();
     const far = connect(port, hostname);
+    let sent = 0;
     ends.add(near);
     for (const end of [near, far]) end.on('error', () => {}).on('close', () => { near.destroy(); far.destroy(); ends.delete(near); });
     far.pipe(near);
-    near.on('data', bytes => { far.write(bytes); near.pause(); setTimeout(() => near.resume(), 1000 * bytes.length / rate); });
+    near.on('data', async bytes => {
+      far.write(bytes);
+      near.pause();
+      sent += bytes.length;
+      await sleep(1000 * bytes.length / rate);
+      if (sent > 1 << 20) await held; // a file's: whatever else the page asks goes its way
+      near.resume();
+    });
   });
   await new Promise(listening => server.listen(0, '127.0.0.1', listening));
   server.unref();
@@ -88,6 +97,8 @@ export async function cable(rate) {
     url: `http://127.0.0.1:${server.address().port}`,
     pull() { out = true; for (const end of ends) end.destroy(); },
     plug() { out = false; },
+    hold() { held = new Promise(go => { letGo = go; }); },
+    letGo() { letGo(); },
   };
 }
 
