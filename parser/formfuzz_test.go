@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode"
+	"unicode/utf8"
 
 	"sluice/parser"
 )
@@ -20,7 +22,7 @@ func FuzzAmountForms(f *testing.F) {
 	for _, list := range []string{
 		"1.50\n-2", "1,50\n-1.234,56", "1,000.00\n2,500.50", "1'234.50\n2’000.00", "\u22125,00\n5,00", "1\u00a0234,56\n2\u202f000,00",
 		"$1.50\n-$1,826.06\n$-2\n($3.00)", "EUR 1,50\n-2,00 EUR", "(5.00)\n(3.00)", "5.00-\n3.00-", "5.00CR\n1,000.00 dr", "1,5\n",
-		"$\n€", "--5\n-(5)", "R$ 1.234,56\n-R$ 2,00", "kr. 5\nkr. 6", "1 2\n3 4", "$1-\n$2-\n$3", "DR 5\nCR 5", "-5 DR\n5 DR", "USD5CR",
+		"$\n€", "--5\n-(5)", "R$ 1.234,56\n-R$ 2,00", "kr. 5\nkr. 6", "1 2\n3 4", "$1-\n$2-\n$3", "DR 5\nCR 5", "1ADR\n2ADR", "5 IDR", "-5 DR\n5 DR", "USD5CR",
 	} {
 		f.Add(list, uint8(2))
 	}
@@ -65,8 +67,11 @@ func digitsOf(text string) string {
 	}, text), "0")
 }
 
+// isNegative tells DR from the end of a currency, such as IDR.
 func isNegative(text string) bool {
-	return strings.ContainsAny(text, "-(\u2212") || strings.HasSuffix(strings.ToUpper(strings.TrimSpace(text)), "DR")
+	before, debit := strings.CutSuffix(strings.ToUpper(strings.TrimSpace(text)), "DR")
+	last, _ := utf8.DecodeLastRuneInString(before)
+	return strings.ContainsAny(text, "-(\u2212") || debit && !unicode.IsLetter(last)
 }
 
 // FuzzSniff reads any bytes as a file without a setting: it is understood in
