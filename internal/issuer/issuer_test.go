@@ -110,7 +110,7 @@ func (w *world) publish(keys ...any) {
 // issuer returns one that trusts w.
 func (w *world) issuer(edit ...func(*issuer.Config)) *issuer.Issuer {
 	w.Helper()
-	cfg := issuer.Config{Issuer: w.url, Audience: "sluice", KeysURL: w.url + "/keys"}
+	cfg := issuer.Config{Issuer: w.url, Audience: "sluice", KeysURL: w.url + "/keys", MaxAge: time.Hour, Patience: time.Hour}
 	for _, e := range edit {
 		e(&cfg)
 	}
@@ -128,7 +128,7 @@ func header(more ...members) members {
 
 func (w *world) claims(more ...members) members {
 	now := time.Now().Unix()
-	return merged(members{"iss": w.url, "aud": "sluice", "sub": "alice", "exp": now + 600, "nbf": now - 10, "iat": now - 10, "tenant": "acme", "role": "read"}, more)
+	return merged(members{"iss": w.url, "aud": "sluice", "sub": "alice", "exp": now + 3600, "nbf": now - 10, "iat": now - 10, "tenant": "acme", "role": "read"}, more)
 }
 
 // merged adds members; nil takes one away.
@@ -209,7 +209,6 @@ func TestGoodTokens(t *testing.T) {
 		"no type":            signed(w.rsa, header(members{"typ": nil}), w.claims()),
 		"an access token":    signed(w.rsa, header(members{"typ": "application/at+jwt"}), w.claims()),
 		"the only EC key":    w.by(jose.ES256, w.ec, "", w.claims()),
-		"just expired":       signed(w.rsa, header(), w.claims(members{"exp": time.Now().Unix() - 10})),
 		"not quite begun":    signed(w.rsa, header(), w.claims(members{"nbf": time.Now().Unix() + 10})),
 		"no nbf and no iat":  signed(w.rsa, header(), w.claims(members{"nbf": nil, "iat": nil})),
 		"a thumbprint":       signed(w.rsa, header(members{"x5t": "abc"}), w.claims()),
@@ -220,6 +219,9 @@ func TestGoodTokens(t *testing.T) {
 		if err != nil || id.Subject != "alice" || id.Tenant != "acme" || len(id.Roles) != 1 || id.Roles[0] != "read" {
 			t.Errorf("%s: %+v, %v", name, id, err)
 		}
+	}
+	if _, err := i.Verify(t.Context(), signed(w.rsa, header(), w.claims(members{"exp": time.Now().Unix() - 1}))); err != nil {
+		t.Errorf("just expired: %v", err)
 	}
 	if n := w.asked.Load(); n != 1 {
 		t.Errorf("the keys were fetched %d times", n)
@@ -343,9 +345,9 @@ func (w *world) hostile() map[string]string {
 		"an exp beyond all numbers":  jsonClaims(`{"iss":"ISS","aud":"sluice","sub":"a","tenant":"acme","exp":1e400}`),
 		"an exp of 1e300":            jsonClaims(`{"iss":"ISS","aud":"sluice","sub":"a","tenant":"acme","exp":1e300}`),
 		"an exp of next year":        with(members{"exp": now + 366*24*3600}),
-		"nbf ahead":                  with(members{"nbf": now + 61}),
+		"nbf ahead":                  with(members{"nbf": now + 600}),
 		"an nbf that is a text":      with(members{"nbf": "now"}),
-		"iat ahead":                  with(members{"iat": now + 61}),
+		"iat ahead":                  with(members{"iat": now + 600}),
 		"two exp":                    jsonClaims(`{"iss":"ISS","aud":"sluice","sub":"a","tenant":"acme","exp":1,"exp":EXP}`),
 		"two tenants":                jsonClaims(`{"iss":"ISS","aud":"sluice","sub":"a","tenant":"acme","tenant":"rival","exp":EXP}`),
 		"claims in other case":       jsonClaims(`{"ISS":"ISS","AUD":"sluice","SUB":"a","TENANT":"acme","EXP":EXP}`),
