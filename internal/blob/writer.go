@@ -160,6 +160,9 @@ func (w *Writer) complete() error {
 	// The answer to a Complete that worked may be lost, and its repetition fails, otherwise on each server. What counts
 	// is whether the object is there.
 	found, statErr := w.bucket.Stat(w.ctx, w.object.Key)
+	if statErr != nil && !errors.Is(statErr, ErrNotFound) {
+		err = errors.Join(err, statErr) // such as a right that is missing: or nobody learns of it
+	}
 	if statErr != nil || found.SizeBytes != w.object.SizeBytes || found.CRC64 != w.object.CRC64 {
 		return fmt.Errorf("complete multipart upload %s: %w", w.object.Key, err)
 	}

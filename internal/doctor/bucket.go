@@ -45,7 +45,7 @@ func operations() []trial {
 		{"put", "s3:PutObject", (*trials).put},
 		{"get", "s3:GetObject", (*trials).get},
 		{"list", "s3:ListBucket", (*trials).list},
-		{"multipart", "s3:PutObject and s3:AbortMultipartUpload", (*trials).multipart},
+		{"multipart", "s3:PutObject, s3:AbortMultipartUpload and s3:ListBucketMultipartUploads", (*trials).multipart},
 		{"compose", "s3:ListBucketMultipartUploads, s3:GetObject and s3:PutObject", (*trials).compose},
 		{"delete", "s3:DeleteObject", (*trials).delete},
 	}
@@ -154,6 +154,10 @@ func (t *trials) multipart(ctx context.Context) error {
 		}
 		if !ends {
 			w.Abort()
+			// Abort says nothing of what it could not do: parts would stay, and be paid for.
+			if err := t.bucket.Abandon(ctx, t.prefix+"multipart"); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := w.Close(); err != nil {

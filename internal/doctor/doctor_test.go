@@ -241,7 +241,8 @@ func TestBrokenBucket(t *testing.T) {
 		"get":       {func(r *http.Request) bool { return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/put") }, map[string]string{"bucket: get": "s3:GetObject", "bucket: compose": "s3:GetObject"}},
 		"list":      {func(r *http.Request) bool { return r.URL.Query().Has("list-type") }, map[string]string{"bucket: list": "s3:ListBucket", "bucket: delete": "s3:DeleteObject"}},
 		"multipart": {func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("uploads") }, map[string]string{"bucket: multipart": "s3:AbortMultipartUpload"}},
-		"uploads":   {func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Query().Has("uploads") }, map[string]string{"bucket: compose": "s3:ListBucketMultipartUploads"}},
+		"uploads":   {func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Query().Has("uploads") }, map[string]string{"bucket: multipart": "s3:ListBucketMultipartUploads", "bucket: compose": "s3:ListBucketMultipartUploads"}},
+		"abort":     {func(r *http.Request) bool { return r.Method == http.MethodDelete && r.URL.Query().Has("uploadId") }, map[string]string{"bucket: multipart": "s3:AbortMultipartUpload"}},
 		"delete":    {func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("delete") }, map[string]string{"bucket: delete": "s3:DeleteObject"}},
 		"results": {func(r *http.Request) bool {
 			return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/results/")
