@@ -6,7 +6,8 @@ import { compact } from './text';
 export interface Bar { label: string; parts: { value: number; kind: string }[]; title: string }
 
 const H = 200, LEFT = 52, BOTTOM = 28, TOP = 8;
-const APART = 84; // pixels that a label below the bars takes
+const APART = 84; // pixels from one label below the bars to the next, which is as wide as a date
+const CHARACTER = 7; // pixels that one of its characters takes
 
 // Bars draws stacked parts; values below zero hang from the line. shade marks
 // the bars from one index to another, both included. It is drawn as wide as there
@@ -24,6 +25,7 @@ export function Bars({ bars, label, shade }: { bars: Bar[]; label: string; shade
   const range = top - bottom || 1;
   const y = (v: number) => TOP + (top - v) / range * (H - TOP - BOTTOM);
   const slot = (W - LEFT) / Math.max(1, bars.length), width = Math.max(0.6, slot * 0.78);
+  const middle = (i: number) => LEFT + (i + 0.5) * slot;
   const every = Math.ceil(bars.length * APART / (W - LEFT));
   const ticks = [...new Set([bottom, 0, top > 1 && Number.isInteger(top) ? Math.floor(top / 2) : top / 2, top])].filter((t, i, all) => all.every((u, j) => j >= i || Math.abs(y(t) - y(u)) > 12));
   return (
@@ -43,7 +45,7 @@ export function Bars({ bars, label, shade }: { bars: Bar[]; label: string; shade
               if (p.value > 0) up = to; else down = to;
               return <rect key={j} class={p.kind} x={LEFT + i * slot + (slot - width) / 2} y={y(Math.max(from, to))} width={width} height={Math.max(0.8, Math.abs(y(from) - y(to)))} rx={Math.min(2, width / 4)} />;
             })}
-            {i % every === 0 && <text x={LEFT + (i + 0.5) * slot} y={H - 6} text-anchor="middle">{b.label}</text>}
+            {i % every === 0 && middle(i) + b.label.length * CHARACTER / 2 <= W && <text x={middle(i)} y={H - 6} text-anchor="middle">{b.label}</text>}
           </g>
         );
       })}
