@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"os/exec"
 	"path"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sluice/internal/devstack"
 	"sluice/internal/devstack/devtest"
 )
 
@@ -185,16 +185,7 @@ func (b *balancer) look(ctx context.Context) {
 func isReady(ctx context.Context, url string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 10*askEvery)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/readyz", http.NoBody)
-	if err != nil {
-		return false
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
+	return devstack.Answers(ctx, url+"/readyz")
 }
 
 // replace ends the gateway that the line leads to once so many bytes more have

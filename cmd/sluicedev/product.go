@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,7 +90,7 @@ func (p *product) serve(ctx context.Context) (service, error) {
 			return nil, fmt.Errorf("sluice serve is not ready: %w", ready.Err())
 		case <-tick.C:
 		}
-		if p.ready(ready) {
+		if devstack.Answers(ready, p.url+"/readyz") {
 			return running, nil
 		}
 	}
@@ -102,19 +101,6 @@ func endOf(proc *devstack.Process) error {
 		return err
 	}
 	return errors.New("exit status 0")
-}
-
-func (p *product) ready(ctx context.Context) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/readyz", nil)
-	if err != nil {
-		return false
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
 }
 
 // server is `sluice serve` as a service: SIGTERM lets it finish what it does.

@@ -178,13 +178,14 @@ func (s *S3) awaitHealthy(ctx context.Context, url string) error {
 			return ctx.Err()
 		case <-tick.C:
 		}
-		if answers(ctx, url) {
+		if Answers(ctx, url) {
 			return nil
 		}
 	}
 }
 
-func answers(ctx context.Context, url string) bool {
+// Answers tells whether a GET of the URL is answered with 200 while ctx lasts.
+func Answers(ctx context.Context, url string) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return false
