@@ -20,7 +20,7 @@ const (
 	KeyPrefix = "slk_"
 	// idLength is that of a key's id, prefix included: 8 letters of 32, enough to tell keys apart.
 	idLength = len(KeyPrefix) + 8
-	// secretLength is what follows the id and an underscore: 52 letters of 32, 260 random bits.
+	// secretLength is what follows the id of a key and an underscore: 52 letters of 32, 260 random bits.
 	secretLength = 2 * 26
 )
 
@@ -33,8 +33,11 @@ func digestOf(text string) digest { return sha256.Sum256([]byte(text)) }
 // newKey returns a key and its id, which is how it begins.
 func newKey() (text, id string) {
 	id = KeyPrefix + strings.ToLower(rand.Text()[:8])
-	return id + "_" + strings.ToLower(rand.Text()+rand.Text()), id
+	return id + "_" + newSecret(), id
 }
+
+// newSecret returns secretLength letters that nobody guesses.
+func newSecret() string { return strings.ToLower(rand.Text() + rand.Text()) }
 
 // keyID returns the id of a text that has the form of a key.
 func keyID(text string) (string, bool) {

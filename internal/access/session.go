@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -22,7 +21,7 @@ func (s *Store) Begin(ctx context.Context, p Principal, life time.Duration, ends
 	if err := s.q.DropSessions(ctx); err != nil {
 		return "", time.Time{}, fmt.Errorf("drop sessions: %w", err)
 	}
-	text = SessionPrefix + strings.ToLower(rand.Text()+rand.Text())
+	text = SessionPrefix + newSecret()
 	d := digestOf(text)
 	params := db.BeginSessionParams{Digest: d[:], Tenant: p.Tenant, Role: string(p.Role), Subject: p.Subject, Life: life}
 	if p.KeyID != "" {
