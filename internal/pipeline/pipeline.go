@@ -15,6 +15,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"sluice/internal/aggregate"
 	"sluice/internal/rollup"
@@ -80,7 +81,7 @@ const (
 type Progress struct {
 	Stage              Stage
 	Bytes              int64                   // read from Input.Source
-	Accepted, Rejected int64                   // rows
+	Accepted, Rejected int64                   // rows; of the accepted also some behind an error that ends the file
 	ByReason           map[parser.Reason]int64 // of the rejected; the callee's own
 }
 
@@ -113,7 +114,8 @@ type run struct {
 	sums    *rollup.Rollup
 	horizon horizon
 	written persisted
-	telling sync.Mutex // while Each runs, held to call Sinks.Progress
+	summed  atomic.Int64 // rows; the reader counts a batch only when it has been handed over
+	telling sync.Mutex   // while Each runs, held to call Sinks.Progress
 }
 
 func newRun(in Input, sinks Sinks) *run {
@@ -171,6 +173,7 @@ func (r *run) book(ctx context.Context) error {
 				return fmt.Errorf("sum row at line %d: %w", rec.Line, err)
 			}
 		}
+		r.summed.Add(int64(len(batch)))
 		return r.advance(ctx)
 	})
 	for _, a := range adders {
@@ -208,7 +211,7 @@ func (r *run) progress(stage Stage) {
 		return
 	}
 	s := r.reader.Stats()
-	r.sinks.Progress(Progress{Stage: stage, Bytes: r.source.bytes.Load(), Accepted: s.Accepted, Rejected: s.Rejected, ByReason: s.ByReason})
+	r.sinks.Progress(Progress{Stage: stage, Bytes: r.source.bytes.Load(), Accepted: r.summed.Load(), Rejected: s.Rejected, ByReason: s.ByReason})
 }
 
 // judge tells whose fault an error is. Bytes that are not those that were sent

@@ -88,6 +88,25 @@ func TestProgress(t *testing.T) {
 	}
 }
 
+// What is read and summed is told at once, though a source that stalls behind it
+// keeps the goroutines from counting it.
+func TestProgressTellsAll(t *testing.T) {
+	t.Parallel()
+	for _, goroutines := range []int{1, 2, 8} {
+		in := job{file: random(20_000)}.input(t)
+		in.Goroutines = goroutines
+		parsed := int64(0)
+		result, err := pipeline.Run(t.Context(), in, pipeline.Sinks{Progress: func(p pipeline.Progress) {
+			if p.Stage == pipeline.StageParsing {
+				parsed = p.Accepted
+			}
+		}})
+		if err != nil || parsed != result.Accepted {
+			t.Errorf("%d goroutines: %v, %d rows told of %d", goroutines, err, parsed, result.Accepted)
+		}
+	}
+}
+
 // A file of rejects alone is told of as it is read, like any other, though it
 // fails at its end for having no valid row.
 func TestProgressOfRejects(t *testing.T) {
