@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -85,7 +86,7 @@ func (w *world) open(cfg blob.Config) *drop.Store {
 	w.Helper()
 	bucket, err := blob.New(w.Context(), cfg)
 	w.must(err)
-	store, err := drop.New(drop.Config{Pool: w.pool, Jobs: w.jobs, Bucket: bucket})
+	store, err := drop.New(drop.Config{Pool: w.pool, Jobs: w.jobs, Bucket: bucket, Interval: time.Hour}) // due says when
 	w.must(err)
 	return store
 }
