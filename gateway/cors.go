@@ -11,8 +11,8 @@ import (
 // What a page of another origin may send, ask for and see: tus, and the status
 // and events of its jobs.
 const (
-	corsMethods = "GET, HEAD, POST, PATCH, DELETE"
-	corsHeaders = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Tus-Resumable, Upload-Checksum, Upload-Concat, " +
+	corsMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
+	corsHeaders = "Authorization, Content-Encoding, Content-Type, Idempotency-Key, Last-Event-ID, Tus-Resumable, Upload-Checksum, Upload-Concat, " +
 		"Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override, X-Requested-With"
 	corsExposed = "Location, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, " +
 		"Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset"

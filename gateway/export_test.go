@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // Routes lists every route as "METHOD path", in the form of openapi.yaml.
@@ -17,4 +18,9 @@ func Routes() (routes []string) {
 		routes = append(routes, r.Method+" "+path)
 	}
 	return routes
+}
+
+// Paced is next behind the pace that a gateway's clients must keep.
+func Paced(next http.Handler, stall time.Duration, bytesPerSecond int64) http.Handler {
+	return (&Gateway{cfg: Config{BodyStall: stall, BodyRate: bytesPerSecond}}).paced(next)
 }

@@ -90,9 +90,12 @@ type Config struct {
 	// DoorRate is how many requests of one tenant may begin in a second there, and
 	// at once; below 1 too; 1000 by default.
 	DoorRate float64
-	// BodyStall is how long a client of these doors may send nothing; 1 minute
-	// by default.
+	// BodyStall is how long a client may take for BodyRate bytes of a body for each of
+	// its seconds, or for the rest where that is less; 1 minute by default.
 	BodyStall time.Duration
+	// BodyRate is the least rate at which a body must come, in bytes a second, over
+	// each BodyStall; 512 by default.
+	BodyRate int64
 	// Heartbeat is how often an event stream says that it is there, and looks
 	// for what it was not told of. It defaults to 15 s.
 	Heartbeat time.Duration
@@ -129,7 +132,7 @@ func New(cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mount tus handler: %w", err)
 	}
-	g.handler = g.parting(overridden(g.router(files)))
+	g.handler = g.parting(g.paced(overridden(g.router(files))))
 	return g, nil
 }
 
@@ -171,8 +174,8 @@ func (c *Config) check() error {
 		return errors.New("gateway: Needs is required")
 	case c.MaxUploadBytes < 0:
 		return errors.New("gateway: MaxUploadBytes is negative")
-	case c.MaxJSONBytes < 0, c.MaxBatchBytes < 0, c.DoorRequests < 0, c.DoorRate < 0, c.BodyStall < 0:
-		return errors.New("gateway: MaxJSONBytes, MaxBatchBytes, DoorRequests, DoorRate and BodyStall must not be negative")
+	case c.MaxJSONBytes < 0, c.MaxBatchBytes < 0, c.DoorRequests < 0, c.DoorRate < 0, c.BodyStall < 0, c.BodyRate < 0:
+		return errors.New("gateway: MaxJSONBytes, MaxBatchBytes, DoorRequests, DoorRate, BodyStall and BodyRate must not be negative")
 	case c.AdminKey != "" && c.AdminKey == c.APIKey:
 		return errors.New("gateway: AdminKey is the APIKey")
 	}
@@ -181,6 +184,7 @@ func (c *Config) check() error {
 	c.DoorRequests = cmp.Or(c.DoorRequests, 64)
 	c.DoorRate = cmp.Or(c.DoorRate, 1000)
 	c.BodyStall = cmp.Or(c.BodyStall, time.Minute)
+	c.BodyRate = cmp.Or(c.BodyRate, 512)
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
 	if u, err := url.Parse(c.PublicURL); err != nil || c.PublicURL != "" && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		return errors.New("gateway: PublicURL is not an http or https URL")

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"sluice/gateway"
 )
 
 func TestPage(t *testing.T) {
@@ -44,6 +46,24 @@ func TestPageSetsTextAsText(t *testing.T) {
 		}
 		if bad := regexp.MustCompile(`innerHTML|outerHTML|InnerHTML|insertAdjacentHTML|document\.write|eval\(|\sstyle=|https?://`).Find(text); bad != nil {
 			t.Errorf("%s holds %s", path, bad)
+		}
+	}
+}
+
+// Browsers are told to come by https only where they do, and each answer, an
+// error's too, has what keeps its content from being taken for another.
+func TestSecurityHeaders(t *testing.T) {
+	t.Parallel()
+	for publicURL, want := range map[string]string{"": "", "http://127.0.0.1:8080": "", "https://sluice.example": "max-age=31536000"} {
+		s := start(t, func(c *gateway.Config) { c.PublicURL = publicURL })
+		for _, path := range []string{"/", "/healthz", "/api/jobs/", "/api/jobs/job_x/status/", "/nothing"} {
+			a := s.get(path)
+			if got := a.header.Get("Strict-Transport-Security"); got != want {
+				t.Errorf("%q: %s has Strict-Transport-Security %q", publicURL, path, got)
+			}
+			if a.header.Get("X-Content-Type-Options") != "nosniff" || a.header.Get("Content-Security-Policy") == "" || a.header.Get("Referrer-Policy") != "no-referrer" {
+				t.Errorf("%s: %v", path, a.header)
+			}
 		}
 	}
 }

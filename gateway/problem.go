@@ -102,6 +102,8 @@ func tusProblem(code, message string, status int) *problem {
 		return newProblem(http.StatusInternalServerError, internalDetail)
 	case handler.ErrUploadInterrupted.ErrorCode: // tusd says 400, which tus-js-client does not retry
 		status = http.StatusLocked
+	case handler.ErrReadTimeout.ErrorCode: // tusd says 500; who sends slowly goes on later, as who was interrupted
+		status, message = http.StatusLocked, "The bytes came too slowly. What came is kept: go on at the offset that HEAD tells."
 	}
 	p := newProblem(status, message).typed(strings.ToLower(strings.TrimPrefix(code, "ERR_")))
 	p.Title = cmp.Or(p.Title, "Checksum Mismatch") // 460 is tus's, and net/http has no text for it

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -35,7 +34,7 @@ func (g *Gateway) door(handle func(*request) error, most int64) echo.HandlerFunc
 		ctx := c.Request().Context()
 		r := &request{
 			g: g, c: c, ctx: ctx, tenant: job.Tenant(ctx), route: c.Request().Method + " " + c.Path() + " " + c.Param("id"),
-			body: newBody(c, most, g.cfg.BodyStall),
+			body: newBody(c, most),
 		}
 		if p := r.body.problem(); p != nil { // it says itself that it is too large
 			return p
@@ -132,15 +131,13 @@ func (r *request) explain(err error) *problem {
 // body is a request's body within its limits. It remembers how it ended, for
 // what reads it may hide that.
 type body struct {
-	r     io.Reader
-	conn  *http.ResponseController
-	stall time.Duration
-	size  int64 // bytes that came
-	err   error // nil before the end; io.EOF for a whole body
+	r    io.Reader
+	size int64 // bytes that came
+	err  error // nil before the end; io.EOF for a whole body
 }
 
-func newBody(c echo.Context, most int64, stall time.Duration) *body {
-	b := &body{r: c.Request().Body, conn: http.NewResponseController(c.Response()), stall: stall}
+func newBody(c echo.Context, most int64) *body {
+	b := &body{r: c.Request().Body}
 	if most > 0 {
 		b.r = http.MaxBytesReader(c.Response(), c.Request().Body, most)
 		if c.Request().ContentLength > most {
@@ -150,14 +147,12 @@ func newBody(c echo.Context, most int64, stall time.Duration) *body {
 	return b
 }
 
-// Read implements io.Reader. A client that sends nothing for too long is given up.
+// Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
-	_ = b.conn.SetReadDeadline(time.Now().Add(b.stall)) // where there are no deadlines there is no connection to hold
 	n, err := b.r.Read(p)
 	b.size += int64(n)
 	if err != nil {
 		b.err = err
-		_ = b.conn.SetReadDeadline(time.Time{})
 	}
 	return n, err
 }
@@ -171,7 +166,7 @@ func (b *body) problem() *problem {
 	case errors.As(b.err, &tooLarge):
 		return newProblem(http.StatusRequestEntityTooLarge, "The body is larger than the "+decimal(tooLarge.Limit)+" bytes that may come here.").typed("body_too_large")
 	case errors.Is(b.err, os.ErrDeadlineExceeded):
-		return newProblem(http.StatusRequestTimeout, "Nothing came for "+b.stall.String()+"; send the request again.").typed("body_stalled")
+		return newProblem(http.StatusRequestTimeout, "The body came too slowly; send the request again.").typed("body_stalled")
 	}
 	return newProblem(http.StatusBadRequest, "The body broke off before its end; send the request again.").typed("body_broken")
 }

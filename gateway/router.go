@@ -20,7 +20,7 @@ func (g *Gateway) router(f *files) *echo.Echo {
 	e.IPExtractor = echo.ExtractIPDirect() // else anyone's X-Forwarded-For is believed
 	e.HTTPErrorHandler = g.fail
 	e.Pre(normalise)
-	e.Use(newMetrics(g.cfg.Registerer).observe, g.recover(), secure, g.shared, g.authenticate, g.traced, textOnly)
+	e.Use(newMetrics(g.cfg.Registerer).observe, g.recover(), g.secure, g.shared, g.authenticate, g.traced, textOnly)
 
 	f.mount(e)
 	for _, base := range []string{"/api/jobs", "/api/financial-transactions/jobs"} {
@@ -106,13 +106,17 @@ func (g *Gateway) recover() echo.MiddlewareFunc {
 }
 
 // secure sets the headers that every answer has. The policy admits what the
-// page consists of, its own files, and nothing else.
-func secure(next echo.HandlerFunc) echo.HandlerFunc {
+// page consists of, its own files, and nothing else. That a browser is to come by
+// https only is said where it does: by TLS here, or by the PublicURL's.
+func (g *Gateway) secure(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")
+		if g.sessions.byTLS(c.Request()) {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		return next(c)
 	}
 }

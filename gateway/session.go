@@ -101,10 +101,13 @@ func (s *sessions) forged(r *http.Request) bool {
 	return !safe && (!said || s.origins.Check(r) != nil)
 }
 
+// byTLS tells whether the page comes by https, from here or from a proxy before us.
+func (s *sessions) byTLS(r *http.Request) bool { return s.secure || r.TLS != nil }
+
 func (s *sessions) cookie(r *http.Request, value string, seconds int) *http.Cookie {
 	return &http.Cookie{ //nolint:gosec // Secure is set where the page comes by https: over http a browser would drop the cookie
 		Name: sessionCookie, Value: value, Path: "/", MaxAge: seconds,
-		HttpOnly: true, Secure: s.secure || r.TLS != nil, SameSite: http.SameSiteStrictMode,
+		HttpOnly: true, Secure: s.byTLS(r), SameSite: http.SameSiteStrictMode,
 	}
 }
 

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -183,6 +184,13 @@ func TestOrigins(t *testing.T) {
 					t.Error("cookies are let in")
 				}
 			}
+		}
+	}
+	// What there is can be asked for, whatever its method.
+	allowed := s.do(http.MethodOptions, "/api/jobs/", preflight.with("Origin", "https://shop.example"), nil).header.Get("Access-Control-Allow-Methods")
+	for _, route := range gateway.Routes() {
+		if method, path, _ := strings.Cut(route, " "); (strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/files/")) && method != http.MethodOptions && !slices.Contains(strings.Split(allowed, ", "), method) {
+			t.Errorf("%s is not allowed: %s", route, allowed)
 		}
 	}
 	// A refusal can be read, too, and the page is nobody else's.

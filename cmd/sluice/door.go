@@ -2,18 +2,16 @@ package main
 
 import (
 	"errors"
-	"time"
 
 	"sluice/gateway"
 )
 
 // doorSettings bound the requests to the doors beside tus.
 type doorSettings struct {
-	JSONMaxBytes  byteCount     `name:"json-max-bytes" group:"Doors" default:"256MiB" env:"SLUICE_JSON_MAX_BYTES" help:"Largest body of process-transactions."`
-	BatchMaxBytes byteCount     `group:"Doors" default:"64MiB" env:"SLUICE_BATCH_MAX_BYTES" help:"Largest chunk of upload-chunked, and largest batch of a job."`
-	DoorRequests  int           `group:"Doors" default:"64" env:"SLUICE_DOOR_REQUESTS" help:"Requests of one tenant under way at a time, at the doors beside tus."`
-	DoorRate      float64       `group:"Doors" default:"1000" env:"SLUICE_DOOR_RATE" help:"Requests of one tenant a second at these doors, and as many at once."`
-	BodyStall     time.Duration `group:"Doors" default:"1m" env:"SLUICE_BODY_STALL" help:"How long a client of these doors may send nothing."`
+	JSONMaxBytes  byteCount `name:"json-max-bytes" group:"Doors" default:"256MiB" env:"SLUICE_JSON_MAX_BYTES" help:"Largest body of process-transactions."`
+	BatchMaxBytes byteCount `group:"Doors" default:"64MiB" env:"SLUICE_BATCH_MAX_BYTES" help:"Largest chunk of upload-chunked, and largest batch of a job."`
+	DoorRequests  int       `group:"Doors" default:"64" env:"SLUICE_DOOR_REQUESTS" help:"Requests of one tenant under way at a time, at the doors beside tus."`
+	DoorRate      float64   `group:"Doors" default:"1000" env:"SLUICE_DOOR_RATE" help:"Requests of one tenant a second at these doors, and as many at once."`
 }
 
 func (s doorSettings) check() error {
@@ -26,8 +24,6 @@ func (s doorSettings) check() error {
 		return errors.New("--door-requests (SLUICE_DOOR_REQUESTS): at least 1")
 	case s.DoorRate <= 0:
 		return errors.New("--door-rate (SLUICE_DOOR_RATE): more than 0")
-	case s.BodyStall < time.Second:
-		return errors.New("--body-stall (SLUICE_BODY_STALL): at least 1s")
 	}
 	return nil
 }
@@ -35,5 +31,5 @@ func (s doorSettings) check() error {
 // apply sets what of a gateway's configuration is the doors'.
 func (s doorSettings) apply(c *gateway.Config) {
 	c.MaxJSONBytes, c.MaxBatchBytes = int64(s.JSONMaxBytes), int64(s.BatchMaxBytes)
-	c.DoorRequests, c.DoorRate, c.BodyStall = s.DoorRequests, s.DoorRate, s.BodyStall
+	c.DoorRequests, c.DoorRate = s.DoorRequests, s.DoorRate
 }

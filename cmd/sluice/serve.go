@@ -3,10 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"time"
 
@@ -22,10 +18,6 @@ const (
 	// drainTimeout is what requests under way get at shutdown. An upload that
 	// needs longer is cut: what arrived is kept, and its client goes on elsewhere.
 	drainTimeout = 10 * time.Second
-	// headerTimeout is what a client gets to send its header; a body has no
-	// limit of time, for an upload may last for days on a bad line.
-	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
 	// maxHeaderBytes leaves room beside the 16 KiB of an Upload-Metadata.
 	maxHeaderBytes = 64 << 10
 )
@@ -38,6 +30,7 @@ type serveCmd struct {
 	DrainDelay  time.Duration `name:"drain-delay" group:"HTTP" default:"250ms" env:"SLUICE_DRAIN_DELAY" help:"How long a gateway that is told to stop says so at /readyz before it takes no more: longer than a balancer asks."`
 	CORSOrigins []origin      `name:"cors-origins" group:"HTTP" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may call /files and /api, with a key or an upload token of their own."`
 	Work        bool          `group:"Worker" env:"SLUICE_WORK" help:"Run a worker in this process too."`
+	edgeSettings
 	issuerSettings
 	hookSettings
 	doorSettings
@@ -47,7 +40,7 @@ type serveCmd struct {
 
 // Validate checks the settings before anything runs.
 func (c serveCmd) Validate() error {
-	errs := []error{c.serverSettings.check(), c.workerSettings.check(), c.doorSettings.check(), c.issuerSettings.check()}
+	errs := []error{c.serverSettings.check(), c.workerSettings.check(), c.doorSettings.check(), c.edgeSettings.check(), c.issuerSettings.check()}
 	if c.HTTPAddr == "" {
 		errs = append(errs, errors.New("--http-addr (SLUICE_HTTP_ADDR): needed, such as 127.0.0.1:8080"))
 	}
@@ -101,7 +94,12 @@ func (c serveCmd) serve(ctx context.Context) error {
 		return err
 	}
 	c.doorSettings.apply(&cfg)
+	c.edgeSettings.apply(&cfg)
 	g, err := gateway.New(cfg)
+	if err != nil {
+		return err
+	}
+	server, err := c.server(log, g.Handler())
 	if err != nil {
 		return err
 	}
@@ -114,40 +112,9 @@ func (c serveCmd) serve(ctx context.Context) error {
 	})()
 	defer context.AfterFunc(serving, st.uploads.Drain)()
 	group.Go(func() error { return hub.Run(serving) })
-	group.Go(func() error { return listen(serving, log, "gateway", c.HTTPAddr, g.Handler()) })
+	group.Go(func() error { return listen(serving, log, "gateway", c.HTTPAddr, server) })
 	if c.Work {
 		group.Go(func() error { return c.work(ctx, st, c.fleetSettings) })
 	}
 	return group.Wait()
-}
-
-// listen serves handler at addr until ctx ends, then lets requests under way
-// finish for drainTimeout.
-func listen(ctx context.Context, log *slog.Logger, name string, addr address, handler http.Handler) error {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", string(addr))
-	if err != nil {
-		return fmt.Errorf("start %s: %w", name, err)
-	}
-	server := &http.Server{
-		Handler: handler, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-	}
-	drained := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(drained)
-		// ctx has ended; draining has a time of its own.
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-		defer cancel()
-		if server.Shutdown(grace) != nil {
-			_ = server.Close()
-		}
-	})
-	log.InfoContext(ctx, "listening", "server", name, "address", listener.Addr().String(), "version", version())
-	err = server.Serve(listener)
-	if stop() {
-		return fmt.Errorf("serve %s: %w", name, err) // ctx goes on: Serve ended by itself
-	}
-	<-drained
-	return nil
 }

@@ -21,6 +21,9 @@ import (
 // sweepEvery is how often strays are looked for, unless their grace is shorter.
 const sweepEvery = time.Minute
 
+// opsTimeout is for a whole request to a worker, which has no body.
+const opsTimeout = 10 * time.Second
+
 // sumSettings say where the sums of a job are.
 type sumSettings struct {
 	JobMemoryBytes byteCount `group:"Worker" default:"256MiB" env:"SLUICE_JOB_MEMORY_BYTES" help:"Memory for the sums of one job; what is more goes to nameless files. 0: no limit."`
@@ -93,7 +96,9 @@ func (c workCmd) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.work(ctx, st, c.fleetSettings) })
 	if c.OpsAddr != "" {
-		group.Go(func() error { return listen(ctx, log, "ops", c.OpsAddr, st.ops()) })
+		group.Go(func() error {
+			return listen(ctx, log, "ops", c.OpsAddr, &http.Server{Handler: st.ops(), ReadTimeout: opsTimeout})
+		})
 	}
 	return group.Wait()
 }

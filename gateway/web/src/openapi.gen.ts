@@ -2638,7 +2638,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body stopped coming. */
+        /** @description The body came too slowly. */
         TooSlow: {
             headers: {
                 [name: string]: unknown;
@@ -2710,7 +2710,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Another request holds the upload; ask again. */
+        /** @description Another request holds the upload, or the bytes came too slowly; ask where it is, and go on. */
         Locked: {
             headers: {
                 [name: string]: unknown;
