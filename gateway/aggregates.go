@@ -53,6 +53,9 @@ func (g *Gateway) aggregates(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := g.reads(c, j, "aggregates"); err != nil {
+		return err
+	}
 	if media == mediaParquet {
 		return g.object(c, media, j.ID+"-aggregates.parquet", j.Result.Aggregates)
 	}

@@ -36,6 +36,7 @@ func open(route, method string) bool {
 // server through a name of its own that resolves to 127.0.0.1 (DNS rebinding).
 func (g *Gateway) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
+		identify(c)
 		r := c.Request()
 		locked, err := g.locked(r.Context())
 		if err != nil {
@@ -86,10 +87,10 @@ func (g *Gateway) admit(c echo.Context, locked bool) error {
 		return err
 	}
 	// A session does not begin or prolong one: that takes the key.
-	if !ok || by.session && c.Path() == sessionPath {
+	if !ok || by.session != "" && c.Path() == sessionPath {
 		return unauthorized(c, "A valid API key is needed: Authorization: Bearer KEY.")
 	}
-	if by.session && g.sessions.forged(r) {
+	if by.session != "" && g.sessions.forged(r) {
 		return foreign()
 	}
 	c.SetRequest(r.WithContext(by.onBehalf(r.Context())))

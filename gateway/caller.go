@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sluice/internal/access"
+	"sluice/internal/audit"
 	"sluice/internal/issuer"
 	"sluice/internal/job"
 )
@@ -15,7 +16,8 @@ import (
 // caller is on whose behalf a request acts.
 type caller struct {
 	access.Principal
-	session  bool      // it has a session's cookie, which a browser sends by itself
+	session  string    // the id of its session, whose cookie a browser sends by itself; "" without one
+	loopback bool      // there is no key, and anybody on the machine may ask
 	operator bool      // it may see what is of all tenants beside the queue: it has the APIKey, or there is no key
 	endsAt   time.Time // of the token that it has; zero: no end by itself
 }
@@ -24,7 +26,23 @@ type callerKey struct{}
 
 // onBehalf returns a context that says who asks, and whose tenant that is.
 func (by caller) onBehalf(ctx context.Context) context.Context {
+	ctx = audit.As(ctx, by.actor())
 	return context.WithValue(job.WithTenant(ctx, by.Tenant), callerKey{}, by)
+}
+
+// actor is what the audit log knows the caller by.
+func (by caller) actor() string {
+	switch {
+	case by.session != "":
+		return audit.SessionActor + by.session
+	case by.KeyID != "":
+		return audit.KeyActor + by.KeyID
+	case by.loopback:
+		return audit.Loopback
+	case by.operator:
+		return audit.KeyActor + "SLUICE_API_KEY"
+	}
+	return audit.SubjectActor + by.Subject
 }
 
 // callerOf returns who asks: nobody, whose role may do nothing, where a route asks
@@ -44,7 +62,9 @@ func wholeTenant() caller {
 func (g *Gateway) recognise(r *http.Request, key string, locked bool) (by caller, ok bool, err error) {
 	switch {
 	case !locked:
-		return wholeTenant(), true, nil
+		by = wholeTenant()
+		by.loopback = true
+		return by, true, nil
 	case key == "":
 		by, _, ok, err = g.inSession(r)
 		return by, ok, err

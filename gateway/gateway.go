@@ -22,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"sluice/internal/access"
+	"sluice/internal/audit"
 	"sluice/internal/blob"
 	"sluice/internal/drop"
 	"sluice/internal/idempotency"
@@ -31,7 +32,7 @@ import (
 	"sluice/internal/upload"
 )
 
-// Config holds what a Gateway needs. Jobs, Hub, Uploads, Keys, Sessions, Bucket
+// Config holds what a Gateway needs. Jobs, Hub, Uploads, Keys, Sessions, Audit, Bucket
 // and Needs are required.
 type Config struct {
 	Jobs *job.Store
@@ -45,6 +46,8 @@ type Config struct {
 	Sessions *session.Store
 	// Access knows the tenants' keys, and the sessions that were begun with them.
 	Access *access.Store
+	// Audit is told of who reads results, and read by admins.
+	Audit *audit.Log
 	// Bucket holds the aggregates and rejects that the worker wrote.
 	Bucket *blob.Bucket
 	// Needs are what /readyz asks for: postgres, s3 and migrations.
@@ -168,6 +171,8 @@ func (c *Config) check() error {
 		return errors.New("gateway: Access is required")
 	case c.Sessions == nil:
 		return errors.New("gateway: Sessions is required")
+	case c.Audit == nil:
+		return errors.New("gateway: Audit is required")
 	case c.Bucket == nil:
 		return errors.New("gateway: Bucket is required")
 	case c.Needs == nil:

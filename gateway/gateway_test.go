@@ -24,6 +24,7 @@ import (
 	"sluice/gateway"
 	"sluice/internal/access"
 	"sluice/internal/aggregate"
+	"sluice/internal/audit"
 	"sluice/internal/blob"
 	"sluice/internal/devstack/devtest"
 	"sluice/internal/drop"
@@ -83,12 +84,16 @@ func startOn(t testing.TB, pool *pgxpool.Pool, bucket *blob.Bucket, edit ...func
 	if s.access, err = access.New(access.Config{Pool: s.pool, Logger: log}); err != nil {
 		t.Fatal(err)
 	}
+	entries, err := audit.New(audit.Config{Pool: s.pool})
+	if err != nil {
+		t.Fatal(err)
+	}
 	hub := job.NewHub(s.pool, log)
 	hub.Also(access.Channel, s.access.Heard)
 	hub.Also(upload.Channel, uploads.Heard)
 	registry := prometheus.NewRegistry()
 	cfg := gateway.Config{
-		Jobs: s.jobs, Hub: hub, Uploads: uploads, Keys: keys, Sessions: ended, Access: s.access, Bucket: s.bucket, Drops: drops, Logger: log, Registerer: registry, Gatherer: registry,
+		Jobs: s.jobs, Hub: hub, Uploads: uploads, Keys: keys, Sessions: ended, Access: s.access, Audit: entries, Bucket: s.bucket, Drops: drops, Logger: log, Registerer: registry, Gatherer: registry,
 		Needs:   gateway.Needs{"postgres": s.pool.Ping, "s3": s.bucket.Check, "migrations": func(context.Context) error { return nil }},
 		Version: "1.2.3", Queue: &shown{},
 	}

@@ -29,10 +29,10 @@ type matrix struct {
 	signs func(claims map[string]any) string
 }
 
-func newMatrix(t *testing.T) *matrix {
+func newMatrix(t *testing.T, edit ...func(*gateway.Config)) *matrix {
 	t.Helper()
 	from, signs := trusted(t)
-	s := start(t, keyed, func(c *gateway.Config) { c.AdminKey, c.HookSecret, c.Issuer = "admin-key", "hush", from })
+	s := start(t, append(edit, keyed, func(c *gateway.Config) { c.AdminKey, c.HookSecret, c.Issuer = "admin-key", "hush", from })...)
 	m := &matrix{server: s, signs: signs, keys: map[string]access.NewKey{}, made: map[string]fields{}}
 	for _, tenant := range []string{"acme", "rival"} {
 		for _, role := range []access.Role{access.Upload, access.Read, access.Admin} {

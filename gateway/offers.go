@@ -80,11 +80,14 @@ func (g *Gateway) offers(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if media != mediaJSON && filter.Order != (job.OfferOrder{}) { // each page of them would read all offers again
+		return badField("sort", "is for pages of JSON; all offers come in the order of their accounts")
+	}
+	if err := g.reads(c, j, "offers"); err != nil {
+		return err
+	}
 	if media == mediaJSON {
 		return g.offerPage(c, j, filter, render)
-	}
-	if filter.Order != (job.OfferOrder{}) { // each page of them would read all offers again
-		return badField("sort", "is for pages of JSON; all offers come in the order of their accounts")
 	}
 	filter.Limit, filter.After = 0, nil
 	all := g.cfg.Jobs.EachOffer(c.Request().Context(), j.Tenant, j.ID, filter)

@@ -50,6 +50,9 @@ func (g *Gateway) portfolio(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := g.reads(c, j, "portfolio"); err != nil {
+		return err
+	}
 	scores, err := g.cfg.Jobs.Scores(c.Request().Context(), j.Tenant, j.ID)
 	if err != nil {
 		return err

@@ -20,16 +20,18 @@ func (g *Gateway) rejects(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	name := j.ID + "-rejects.csv"
-	switch {
-	case j.Result != nil && j.Result.Rejects.Key != "":
-		return g.object(c, mediaCSV+"; charset=utf-8", name, j.Result.Rejects)
-	case j.State == job.JobComplete:
-		attach(c, name)
-		return c.Blob(http.StatusOK, mediaCSV+"; charset=utf-8", []byte(rejectHeader))
-	default:
+	name, some := j.ID+"-rejects.csv", j.Result != nil && j.Result.Rejects.Key != ""
+	if !some && j.State != job.JobComplete {
 		return notComplete(j)
 	}
+	if err := g.reads(c, j, "rejects"); err != nil {
+		return err
+	}
+	if some {
+		return g.object(c, mediaCSV+"; charset=utf-8", name, j.Result.Rejects)
+	}
+	attach(c, name)
+	return c.Blob(http.StatusOK, mediaCSV+"; charset=utf-8", []byte(rejectHeader))
 }
 
 // object answers with an object as it lies in the bucket, pinned to the

@@ -67,6 +67,7 @@ var groups = map[string]group{
 	"POST /api/watches":                                         managing,
 	"GET /api/watches/:id":                                      managing,
 	"DELETE /api/watches/:id":                                   managing,
+	"GET /api/audit":                                            managing,
 	"POST /api/upload-tokens":                                   managing,
 	"POST " + sessionPath:                                       entering,
 	"GET " + metricsPath:                                        operating,

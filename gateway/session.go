@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sluice/internal/access"
+	"sluice/internal/audit"
 	"sluice/internal/job"
 	"sluice/internal/session"
 )
@@ -80,7 +81,7 @@ func (g *Gateway) inSession(r *http.Request) (by caller, endsAt time.Time, ok bo
 	}
 	if strings.HasPrefix(cookie.Value, access.SessionPrefix) {
 		p, endsAt, ok, err := g.cfg.Access.Session(r.Context(), cookie.Value)
-		return caller{Principal: p, session: true}, endsAt, ok, err
+		return caller{Principal: p, session: access.SessionID(cookie.Value)}, endsAt, ok, err
 	}
 	found, ok := g.sessions.carried(r)
 	if !ok || g.cfg.APIKey == "" {
@@ -88,7 +89,7 @@ func (g *Gateway) inSession(r *http.Request) (by caller, endsAt time.Time, ok bo
 	}
 	ended, err := g.cfg.Sessions.Ended(r.Context(), job.DefaultTenant, found)
 	by = wholeTenant()
-	by.session = true
+	by.session = found.ID
 	return by, found.ExpiresAt, !ended && err == nil, err
 }
 
@@ -158,7 +159,9 @@ func (g *Gateway) logIn(c echo.Context) error {
 func (g *Gateway) beginSession(ctx context.Context) (value string, life time.Duration, err error) {
 	by := callerOf(ctx)
 	if by.operator {
-		return g.sessions.value(session.Session{ID: rand.Text(), ExpiresAt: time.Now().Add(sessionLife)}), sessionLife, nil
+		begun := session.Session{ID: rand.Text(), ExpiresAt: time.Now().Add(sessionLife)}
+		err := g.cfg.Audit.Note(ctx, audit.Act{Tenant: by.Tenant, Action: audit.SessionCreate, Subject: begun.ID})
+		return g.sessions.value(begun), sessionLife, err
 	}
 	value, endsAt, err := g.cfg.Access.Begin(ctx, by.Principal, sessionLife, by.endsAt)
 	return value, min(sessionLife, time.Until(endsAt)), err
@@ -168,11 +171,12 @@ func (g *Gateway) beginSession(ctx context.Context) (value string, life time.Dur
 // browser: one that could not be ended stays there, to be ended by the next try.
 func (g *Gateway) logOut(c echo.Context) error {
 	r := c.Request()
-	_, _, ok, err := g.inSession(r)
+	by, _, ok, err := g.inSession(r)
 	if err != nil {
 		return err
 	}
 	if ok {
+		r = r.WithContext(by.onBehalf(r.Context()))
 		if g.sessions.forged(r) {
 			return foreign()
 		}

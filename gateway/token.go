@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/tus/tusd/v2/pkg/handler"
 
+	"sluice/internal/audit"
 	"sluice/internal/job"
 	"sluice/internal/upload"
 )
@@ -78,7 +79,7 @@ func (g *Gateway) grant(c echo.Context, token string) error {
 	if !ok {
 		return unauthorized(c, "The upload token is not known, or has expired.")
 	}
-	ctx := job.WithTenant(r.Context(), tenant)
+	ctx := audit.As(job.WithTenant(r.Context(), tenant), audit.TokenActor+granted.ID())
 	c.SetRequest(r.WithContext(upload.WithGrant(ctx, granted)))
 	files := strings.HasPrefix(c.Path(), filesPath)
 	switch {

@@ -20,6 +20,7 @@ const (
 	keyDBPkg    = "sluice/internal/idempotency/db"
 	endedDBPkg  = "sluice/internal/session/db"
 	accessDBPkg = "sluice/internal/access/db"
+	auditDBPkg  = "sluice/internal/audit/db"
 	echoPkg     = "github.com/labstack/echo/v4"
 	tusPkg      = "github.com/tus/tusd/v2/pkg/handler"
 	s3Pkg       = "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -48,14 +49,15 @@ var forbidden = map[string][]string{
 	"internal/transaction": {"sluice/internal/money", "sluice/parser", devtestPkg},
 	"internal/idempotency": {"sluice/internal/job", "sluice/internal/upload", echoPkg, devtestPkg},
 	"internal/access":      {"sluice/internal/job", "sluice/internal/session", echoPkg, devtestPkg},
+	"internal/audit":       {"sluice/internal/job", "sluice/internal/access", echoPkg, devtestPkg},
 	"internal/session":     {"sluice/internal/job", "sluice/internal/upload", echoPkg, devtestPkg},
 	"internal/drop":        {"sluice/internal/pipeline", "sluice/internal/upload", jobDBPkg, echoPkg, tusPkg, devtestPkg},
 	"internal/pipeline":    {"sluice/internal/job", "sluice/internal/upload", riverPkg, pgxPkg, sqlPkg, "net/http", devtestPkg},
 	"internal/devstack":    {"sluice/internal/job", "sluice/internal/upload", "sluice/internal/pipeline"},
 	"internal/doctor":      {"sluice/internal/job", "sluice/internal/upload", devtestPkg},
 	"internal/client":      {"sluice/internal/job", "sluice/internal/upload", "sluice/internal/money"},
-	"gateway":              {"sluice/worker", "sluice/parser", "sluice/internal/rollup", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, keyDBPkg, endedDBPkg, accessDBPkg, pgxPkg, sqlPkg, riverPkg, devstackPkg, devtestPkg},
-	"worker":               {"sluice/gateway", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, keyDBPkg, endedDBPkg, accessDBPkg, echoPkg, tusPkg, devstackPkg, devtestPkg},
+	"gateway":              {"sluice/worker", "sluice/parser", "sluice/internal/rollup", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, keyDBPkg, endedDBPkg, accessDBPkg, auditDBPkg, pgxPkg, sqlPkg, riverPkg, devstackPkg, devtestPkg},
+	"worker":               {"sluice/gateway", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, keyDBPkg, endedDBPkg, accessDBPkg, auditDBPkg, echoPkg, tusPkg, devstackPkg, devtestPkg},
 	"cmd/sluice":           {devstackPkg, devtestPkg, jobDBPkg},
 	"cmd/sluicedev":        {"sluice/gateway", "sluice/worker", "sluice/internal/job", "sluice/internal/upload", "sluice/internal/pipeline"},
 }

@@ -35,6 +35,7 @@ type cli struct {
 	Import  importCmd  `cmd:"" help:"Take files, objects or standard input straight into the database, by the worker's own path; needs no gateway and no worker."`
 	Tenants tenantsCmd `cmd:"" help:"Say whose jobs go first, how many of them run at once, and how long they are kept."`
 	Keys    keysCmd    `cmd:"" help:"Make, list, rotate and revoke the keys of tenants."`
+	Audit   auditCmd   `cmd:"" help:"Show who did what to which job and key, newest first."`
 	Queue   queueCmd   `cmd:"" help:"Pause and resume what workers take from, or show it."`
 	Check   checkCmd   `cmd:"" help:"Say what a file is understood to hold, and what would come of it; needs no server."`
 	Doctor  doctorCmd  `cmd:"" help:"Try everything that serve and work need of database and bucket, and say what to do about what is wrong."`
@@ -63,7 +64,7 @@ func run(ctx context.Context, args []string) int {
 		complain(err)
 		return exitUsage
 	}
-	kctx.BindTo(ctx, (*context.Context)(nil))
+	kctx.BindTo(asOperator(ctx), (*context.Context)(nil))
 	if err = kctx.Run(); err == nil {
 		return 0
 	}

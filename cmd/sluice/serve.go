@@ -10,6 +10,7 @@ import (
 
 	"sluice/gateway"
 	"sluice/internal/access"
+	"sluice/internal/audit"
 	"sluice/internal/job"
 	"sluice/internal/upload"
 )
@@ -68,6 +69,7 @@ func unlessStopped(ctx context.Context, err error) error {
 }
 
 func (c serveCmd) serve(ctx context.Context) error {
+	ctx = audit.As(ctx, audit.Worker)
 	log := c.logger(os.Stderr)
 	st, err := c.open(ctx, log)
 	if err != nil {
@@ -85,7 +87,7 @@ func (c serveCmd) serve(ctx context.Context) error {
 		return err
 	}
 	cfg := gateway.Config{
-		Jobs: st.jobs, Hub: hub, Uploads: st.uploads, Keys: st.keys, Sessions: st.sessions, Access: st.access, Bucket: st.bucket, Needs: st.needs(),
+		Jobs: st.jobs, Hub: hub, Uploads: st.uploads, Keys: st.keys, Sessions: st.sessions, Access: st.access, Audit: st.audit, Bucket: st.bucket, Needs: st.needs(),
 		PublicURL: string(c.PublicURL), APIKey: c.APIKey, AdminKey: c.AdminKey, Queue: queue, Origins: texts(c.CORSOrigins), MaxUploadBytes: int64(c.UploadMaxBytes),
 		Drops: st.drops, HookSecret: c.HookSecret, WatchAreas: c.areas(),
 		Logger: log, Registerer: st.registry, Gatherer: st.registry, Tracer: st.tracer, Version: version(),

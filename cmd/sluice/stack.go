@@ -16,6 +16,7 @@ import (
 
 	"sluice/gateway"
 	"sluice/internal/access"
+	"sluice/internal/audit"
 	"sluice/internal/blob"
 	"sluice/internal/drop"
 	"sluice/internal/idempotency"
@@ -136,6 +137,7 @@ type stack struct {
 	keys     *idempotency.Store
 	sessions *session.Store
 	access   *access.Store
+	audit    *audit.Log
 }
 
 // open connects to the servers and asks each of them once, so that a setting
@@ -181,6 +183,9 @@ func (s serverSettings) open(ctx context.Context, log *slog.Logger) (_ *stack, e
 		return nil, err
 	}
 	if st.sessions, err = session.New(session.Config{Pool: st.pool}); err != nil {
+		return nil, err
+	}
+	if st.audit, err = audit.New(audit.Config{Pool: st.pool}); err != nil {
 		return nil, err
 	}
 	st.access, err = access.New(access.Config{Pool: st.pool, Logger: log})

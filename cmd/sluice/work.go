@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sluice/gateway"
+	"sluice/internal/audit"
 	"sluice/internal/webhook"
 	"sluice/worker"
 )
@@ -87,6 +88,7 @@ func (c workCmd) Validate() error {
 func (c workCmd) Run(ctx context.Context) error { return unlessStopped(ctx, c.run(ctx)) }
 
 func (c workCmd) run(ctx context.Context) error {
+	ctx = audit.As(ctx, audit.Worker)
 	log := c.logger(os.Stderr)
 	st, err := c.open(ctx, log)
 	if err != nil {

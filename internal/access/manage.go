@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/access/db"
+	"sluice/internal/audit"
 )
 
 // Draft is a key to be made.
@@ -45,7 +46,13 @@ func (s *Store) Create(ctx context.Context, d Draft) (NewKey, error) {
 	if !ValidTenant(d.Tenant) || !d.Role.Valid() || d.Lifetime < 0 {
 		return NewKey{}, errors.New("access: the draft of a key is not valid")
 	}
-	return s.change(ctx, func(tx pgx.Tx) (NewKey, error) { return s.insert(ctx, tx, d) })
+	return s.change(ctx, func(tx pgx.Tx) (NewKey, error) {
+		made, err := s.insert(ctx, tx, d)
+		if err != nil {
+			return NewKey{}, err
+		}
+		return made, audit.Record(ctx, tx, audit.Act{Tenant: d.Tenant, Action: audit.KeyCreate, Subject: made.ID, Detail: string(d.Role)})
+	})
 }
 
 // change calls fn in a transaction after which everybody looks at keys anew.
@@ -99,7 +106,7 @@ func (s *Store) Rotate(ctx context.Context, id string, grace time.Duration) (New
 		if err != nil {
 			return NewKey{}, fmt.Errorf("replace key %s: %w", id, err)
 		}
-		return made, nil
+		return made, audit.Record(ctx, tx, audit.Act{Tenant: old.Tenant, Action: audit.KeyRotate, Subject: id, Detail: made.ID})
 	})
 }
 
@@ -110,10 +117,14 @@ func (s *Store) Revoke(ctx context.Context, id string) error {
 		if err != nil {
 			return NewKey{}, err
 		}
-		if err := s.q.WithTx(tx).RevokeKey(ctx, db.RevokeKeyParams{Tenant: k.Tenant, ID: k.ID}); err != nil {
+		n, err := s.q.WithTx(tx).RevokeKey(ctx, db.RevokeKeyParams{Tenant: k.Tenant, ID: k.ID})
+		if err != nil {
 			return NewKey{}, fmt.Errorf("revoke key %s: %w", id, err)
 		}
-		return NewKey{Key: Key{ID: id}}, nil
+		if n > 0 {
+			err = audit.Record(ctx, tx, audit.Act{Tenant: k.Tenant, Action: audit.KeyRevoke, Subject: id})
+		}
+		return NewKey{Key: Key{ID: id}}, err
 	})
 	return err
 }

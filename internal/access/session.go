@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/access/db"
+	"sluice/internal/audit"
 )
 
 // SessionPrefix begins every session.
@@ -30,10 +32,19 @@ func (s *Store) Begin(ctx context.Context, p Principal, life time.Duration, ends
 	if !endsAt.IsZero() {
 		params.EndsAt = &endsAt
 	}
-	if ends, err = s.q.BeginSession(ctx, params); err != nil {
-		return "", time.Time{}, fmt.Errorf("begin session: %w", err)
-	}
-	return text, ends, nil
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if ends, err = s.q.WithTx(tx).BeginSession(ctx, params); err != nil {
+			return fmt.Errorf("begin session: %w", err)
+		}
+		return audit.Record(ctx, tx, audit.Act{Tenant: p.Tenant, Action: audit.SessionCreate, Subject: SessionID(text)})
+	})
+	return text, ends, err
+}
+
+// SessionID tells sessions apart, and opens nothing: it is the beginning of the digest of what stands for one.
+func SessionID(text string) string {
+	d := digestOf(text)
+	return hex.EncodeToString(d[:8])
 }
 
 // Session looks a session up, and says when it ends. Text that is none, or whose time or key is over, is false.
@@ -68,12 +79,15 @@ func (s *Store) End(ctx context.Context, text string) error {
 	}
 	d := digestOf(text)
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		n, err := s.q.WithTx(tx).EndSession(ctx, d[:])
+		tenants, err := s.q.WithTx(tx).EndSession(ctx, d[:])
 		if err != nil {
 			return fmt.Errorf("end session: %w", err)
 		}
-		if n == 0 {
+		if len(tenants) == 0 {
 			return nil
+		}
+		if err := audit.Record(ctx, tx, audit.Act{Tenant: tenants[0], Action: audit.SessionEnd, Subject: SessionID(text)}); err != nil {
+			return err
 		}
 		return s.tell(ctx, tx, "")
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"sluice/internal/audit"
 	"sluice/internal/blob"
 	"sluice/internal/drop/db"
 	"sluice/internal/job"
@@ -66,7 +67,7 @@ func (s *Store) takeTx(ctx context.Context, tx pgx.Tx, w Watch, found blob.Found
 	if n == 0 {
 		return false, nil
 	}
-	if err := s.cfg.Jobs.CreateTx(ctx, tx, w.draft(id, found)); err != nil {
+	if err := s.cfg.Jobs.CreateTx(audit.As(ctx, audit.WatchActor+w.ID), tx, w.draft(id, found)); err != nil {
 		return false, err
 	}
 	if w.InOrder {

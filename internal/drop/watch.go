@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"sluice/internal/audit"
 	"sluice/internal/blob"
 	"sluice/internal/drop/db"
 	"sluice/internal/job"
@@ -117,8 +118,10 @@ func (s *Store) Add(ctx context.Context, d Draft) (Watch, error) {
 	}
 	var row db.Watch
 	err = pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
-		row, err = s.insert(ctx, s.q.WithTx(tx), d)
-		return err
+		if row, err = s.insert(ctx, s.q.WithTx(tx), d); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Act{Tenant: row.Tenant, Action: audit.WatchCreate, Subject: row.ID})
 	})
 	if err != nil {
 		return Watch{}, err
@@ -253,6 +256,9 @@ func (s *Store) Remove(ctx context.Context, tenant, id string) error {
 		}
 		if err := q.KeepRest(ctx, id); err != nil {
 			return fmt.Errorf("keep objects of watch %s: %w", id, err)
+		}
+		if err := audit.Record(ctx, tx, audit.Act{Tenant: w.Tenant, Action: audit.WatchDelete, Subject: id}); err != nil {
+			return err
 		}
 		for {
 			if more, err := s.start(ctx, tx, id); err != nil || !more {

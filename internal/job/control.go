@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"sluice/internal/audit"
 	"sluice/internal/job/db"
 )
 
@@ -24,7 +25,10 @@ func (s *Store) CancelTx(ctx context.Context, tx pgx.Tx, tenant, id string) erro
 	if err != nil || State(j.State) == Aborted {
 		return err
 	}
-	return s.AbortTx(ctx, tx, id, "The job was cancelled.")
+	if err := s.AbortTx(ctx, tx, id, "The job was cancelled."); err != nil {
+		return err
+	}
+	return audit.Record(ctx, tx, audit.Act{Tenant: tenant, Action: audit.JobCancel, Subject: id})
 }
 
 // Retry enqueues a job of the tenant's anew that is Failed or Aborted and whose
@@ -43,6 +47,9 @@ func (s *Store) Retry(ctx context.Context, tenant, id string) error {
 			return fmt.Errorf("retry job %s: %w", id, ErrNoSource)
 		}
 		if _, err := s.step(ctx, tx, change{id: id, to: UploadComplete, edit: func(j *row) { j.Deaths, j.DeathFences = 0, []int64{} }}); err != nil {
+			return err
+		}
+		if err := audit.Record(ctx, tx, audit.Act{Tenant: tenant, Action: audit.JobRetry, Subject: id}); err != nil {
 			return err
 		}
 		return s.keepStray(ctx, tx, Lease{JobID: id, Tenant: tenant}) // the rejects of the attempt that failed
@@ -68,6 +75,9 @@ func (s *Store) DeleteTx(ctx context.Context, tx pgx.Tx, tenant, id string) erro
 	}
 	if err := q.DeleteJob(ctx, id); err != nil {
 		return fmt.Errorf("delete job %s: %w", id, err)
+	}
+	if err := audit.Record(ctx, tx, audit.Act{Tenant: tenant, Action: audit.JobDelete, Subject: id}); err != nil {
+		return err
 	}
 	s.log.InfoContext(ctx, "job deleted", slog.String("job_id", id))
 	return s.keepStray(ctx, tx, Lease{JobID: id, Tenant: tenant})

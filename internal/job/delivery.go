@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"sluice/internal/audit"
 	"sluice/internal/job/db"
 )
 
@@ -202,7 +203,9 @@ func (s *Store) RecordAttempt(ctx context.Context, d *Delivery, a Attempt) (outc
 		case Delivered:
 			err = q.Succeeded(ctx, d.webhook)
 		case Disabled:
-			err = q.DisableWebhook(ctx, db.DisableWebhookParams{ID: d.webhook, Reason: disabledReason(a)})
+			if err = q.DisableWebhook(ctx, db.DisableWebhookParams{ID: d.webhook, Reason: disabledReason(a)}); err == nil {
+				err = audit.Record(ctx, tx, audit.Act{Tenant: d.tenant, Action: audit.WebhookDisable, Subject: d.webhook})
+			}
 		default:
 			err = q.Failing(ctx, d.webhook)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"sluice/internal/audit"
 	"sluice/internal/job/db"
 )
 
@@ -77,6 +78,9 @@ func (s *Store) Replay(ctx context.Context, tenant, webhook, id string) error {
 		}
 		if err != nil {
 			return fmt.Errorf("replay delivery %s: %w", id, err)
+		}
+		if err := audit.Record(ctx, tx, audit.Act{Tenant: tenant, Action: audit.WebhookReplay, Subject: webhook, Detail: id}); err != nil {
+			return err
 		}
 		return s.reenqueue(ctx, tx, id, webhook, fence)
 	})

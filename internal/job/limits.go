@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"sluice/internal/audit"
 	"sluice/internal/job/db"
 )
 
@@ -47,13 +48,27 @@ type Load struct {
 // those that run go on, though they be more than may.
 func (s *Store) SetLimits(ctx context.Context, tenant string, edit func(*Limits)) (l Limits, err error) {
 	err = s.InTx(ctx, func(tx pgx.Tx) error {
-		l, err = setLimits(ctx, s.q.WithTx(tx), tenant, edit)
-		return err
+		if l, err = setLimits(ctx, s.q.WithTx(tx), tenant, edit); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Act{Tenant: tenant, Action: audit.TenantSet, Subject: tenant, Detail: l.words()})
 	})
 	if err != nil {
 		return Limits{}, fmt.Errorf("set limits of tenant %s: %w", tenant, err)
 	}
 	return l, s.level(ctx, tenant, true)
+}
+
+// words say what the limits are, for the audit log.
+func (l Limits) words() string {
+	text := fmt.Sprintf("priority=%d", l.Priority)
+	if l.MaxRunning != nil {
+		text += fmt.Sprintf(" max_running=%d", *l.MaxRunning)
+	}
+	if l.Retention != nil {
+		text += fmt.Sprintf(" retention=%s", *l.Retention)
+	}
+	return text
 }
 
 func setLimits(ctx context.Context, q *db.Queries, tenant string, edit func(*Limits)) (Limits, error) {

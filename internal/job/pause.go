@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
+
+	"sluice/internal/audit"
 )
 
 // pausedReason is why a job waits in a queue that is paused.
@@ -43,7 +46,12 @@ func (s *Store) PauseQueue(ctx context.Context, name string) error {
 	if err := s.know(ctx, name); err != nil {
 		return err
 	}
-	return queueError("pause", name, s.river.QueuePause(ctx, name, nil))
+	return queueError("pause", name, s.InTx(ctx, func(tx pgx.Tx) error {
+		if err := s.river.QueuePauseTx(ctx, tx, name, nil); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Act{Action: audit.QueuePause, Subject: name})
+	}))
 }
 
 // ResumeQueue ends what PauseQueue began. Of one that is not paused it does nothing.
@@ -51,7 +59,12 @@ func (s *Store) ResumeQueue(ctx context.Context, name string) error {
 	if err := s.know(ctx, name); err != nil {
 		return err
 	}
-	return queueError("resume", name, s.river.QueueResume(ctx, name, nil))
+	return queueError("resume", name, s.InTx(ctx, func(tx pgx.Tx) error {
+		if err := s.river.QueueResumeTx(ctx, tx, name, nil); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Act{Action: audit.QueueResume, Subject: name})
+	}))
 }
 
 // know adds the queue of files, which may be paused before the first worker starts.

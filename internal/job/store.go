@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"sluice/internal/audit"
 	"sluice/internal/job/db"
 	"sluice/internal/span"
 )
@@ -133,6 +134,9 @@ func (s *Store) CreateTx(ctx context.Context, tx pgx.Tx, d Draft) error {
 	if err != nil {
 		return fmt.Errorf("insert job %s: %w", d.ID, err)
 	}
+	if err := audit.Record(ctx, tx, audit.Act{Tenant: d.Tenant, Action: audit.JobCreate, Subject: d.ID, Detail: d.Channel}); err != nil {
+		return err
+	}
 	span.Job(ctx, d.ID)
 	onCommit(tx, func() {
 		s.metrics.steps.WithLabelValues(string(Open)).Inc()
@@ -162,11 +166,14 @@ func (s *Store) ConfigureTx(ctx context.Context, tx pgx.Tx, d Draft) error {
 // enqueues it. Of two that finish at once, one gets ErrStep.
 func (s *Store) EnqueueTx(ctx context.Context, tx pgx.Tx, id string, sizeBytes int64, crc64 uint64) error {
 	bits := int64(crc64)
-	_, err := s.step(ctx, tx, change{id: id, from: Open, to: UploadComplete, edit: func(j *row) {
+	j, err := s.step(ctx, tx, change{id: id, from: Open, to: UploadComplete, edit: func(j *row) {
 		j.SizeBytes, j.Crc64 = &sizeBytes, &bits
 		j.ReferenceDate = dateOf(j.Clock)
 	}})
-	return err
+	if err != nil {
+		return err
+	}
+	return audit.Record(ctx, tx, audit.Act{Tenant: j.Tenant, Action: audit.UploadComplete, Subject: id})
 }
 
 // EnqueueUnreadTx is EnqueueTx of a file that is read in place and whose checksum

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"sluice/internal/audit"
 	"sluice/internal/job/db"
 )
 
@@ -70,6 +71,9 @@ func (s *Store) RegisterWebhook(ctx context.Context, w Webhook, secret string) (
 		if err != nil {
 			return fmt.Errorf("insert webhook: %w", err)
 		}
+		if err := audit.Record(ctx, tx, audit.Act{Tenant: w.Tenant, Action: audit.WebhookCreate, Subject: id}); err != nil {
+			return err
+		}
 		if jobID == nil {
 			return nil
 		}
@@ -104,47 +108,47 @@ func (s *Store) Webhooks(ctx context.Context, tenant string) ([]Webhook, error) 
 // DeleteWebhook removes a webhook with its deliveries. ErrWebhook: it is another
 // tenant's or nobody's.
 func (s *Store) DeleteWebhook(ctx context.Context, tenant, id string) error {
-	if !validID(webhookPrefix, id) {
-		return ErrWebhook
-	}
-	n, err := s.q.DeleteWebhook(ctx, db.DeleteWebhookParams{Tenant: tenant, ID: id})
-	return webhookChanged("delete", n, err)
+	return s.changeWebhook(ctx, tenant, id, audit.WebhookDelete, func(q *db.Queries) (int64, error) {
+		return q.DeleteWebhook(ctx, db.DeleteWebhookParams{Tenant: tenant, ID: id})
+	})
 }
 
 // EnableWebhook has a webhook told again that was disabled. Errors are
 // DeleteWebhook's. What failed meanwhile is replayed one by one.
 func (s *Store) EnableWebhook(ctx context.Context, tenant, id string) error {
-	if !validID(webhookPrefix, id) {
-		return ErrWebhook
-	}
-	n, err := s.q.EnableWebhook(ctx, db.EnableWebhookParams{Tenant: tenant, ID: id})
-	return webhookChanged("enable", n, err)
+	return s.changeWebhook(ctx, tenant, id, audit.WebhookEnable, func(q *db.Queries) (int64, error) {
+		return q.EnableWebhook(ctx, db.EnableWebhookParams{Tenant: tenant, ID: id})
+	})
 }
 
 // RotateSecret makes secret the one that signs. The one before signs too, until
 // the time that is returned; an even older one no longer. Errors are DeleteWebhook's.
 func (s *Store) RotateSecret(ctx context.Context, tenant, id, secret string) (previousUntil time.Time, err error) {
-	if !validID(webhookPrefix, id) {
-		return time.Time{}, ErrWebhook
-	}
-	previousUntil, err = s.q.RotateSecret(ctx, db.RotateSecretParams{
-		Tenant: tenant, ID: id, Secret: secret, Seconds: rotationOverlap.Seconds(),
+	err = s.changeWebhook(ctx, tenant, id, audit.WebhookRotate, func(q *db.Queries) (n int64, err error) {
+		previousUntil, err = q.RotateSecret(ctx, db.RotateSecretParams{
+			Tenant: tenant, ID: id, Secret: secret, Seconds: rotationOverlap.Seconds(),
+		})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return 0, nil
+		}
+		return 1, err
 	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return time.Time{}, ErrWebhook
-	}
-	if err != nil {
-		return time.Time{}, fmt.Errorf("rotate secret: %w", err)
-	}
-	return previousUntil.UTC(), nil
+	return previousUntil.UTC(), err
 }
 
-func webhookChanged(verb string, n int64, err error) error {
-	if err != nil {
-		return fmt.Errorf("%s webhook: %w", verb, err)
-	}
-	if n == 0 {
+// changeWebhook has do change one webhook, and records it. ErrWebhook: it changed none.
+func (s *Store) changeWebhook(ctx context.Context, tenant, id string, action audit.Action, do func(*db.Queries) (int64, error)) error {
+	if !validID(webhookPrefix, id) {
 		return ErrWebhook
 	}
-	return nil
+	return s.InTx(ctx, func(tx pgx.Tx) error {
+		n, err := do(s.q.WithTx(tx))
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", action, id, err)
+		}
+		if n == 0 {
+			return ErrWebhook
+		}
+		return audit.Record(ctx, tx, audit.Act{Tenant: tenant, Action: action, Subject: id})
+	})
 }

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"sluice/internal/audit"
 	"sluice/internal/session/db"
 )
 
@@ -27,14 +29,17 @@ type Session struct {
 }
 
 // Store keeps ended sessions in Postgres. Any number of goroutines may share it.
-type Store struct{ q *db.Queries }
+type Store struct {
+	pool *pgxpool.Pool
+	q    *db.Queries
+}
 
 // New returns the store of cfg.
 func New(cfg Config) (*Store, error) {
 	if cfg.Pool == nil {
 		return nil, errors.New("session: Pool is required")
 	}
-	return &Store{q: db.New(cfg.Pool)}, nil
+	return &Store{pool: cfg.Pool, q: db.New(cfg.Pool)}, nil
 }
 
 // End ends the tenant's session, once and for all. Ending it again changes nothing.
@@ -42,10 +47,16 @@ func (s *Store) End(ctx context.Context, tenant string, of Session) error {
 	if err := s.q.DropSessions(ctx); err != nil {
 		return fmt.Errorf("drop ended sessions: %w", err)
 	}
-	if err := s.q.EndSession(ctx, db.EndSessionParams{ID: of.ID, Tenant: tenant, ExpiresAt: of.ExpiresAt}); err != nil {
-		return fmt.Errorf("end session: %w", err)
-	}
-	return nil
+	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		n, err := s.q.WithTx(tx).EndSession(ctx, db.EndSessionParams{ID: of.ID, Tenant: tenant, ExpiresAt: of.ExpiresAt})
+		if err != nil {
+			return fmt.Errorf("end session: %w", err)
+		}
+		if n == 0 {
+			return nil
+		}
+		return audit.Record(ctx, tx, audit.Act{Tenant: tenant, Action: audit.SessionEnd, Subject: of.ID})
+	})
 }
 
 // Ended tells whether the session was ended. Of one that would have ended by itself by now it may not know that.

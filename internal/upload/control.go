@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"sluice/internal/audit"
 	"sluice/internal/job"
 	"sluice/internal/upload/db"
 )
@@ -23,8 +24,10 @@ func (s *Store) Cancel(ctx context.Context, tenant, id string) error {
 		if err != nil {
 			return fmt.Errorf("end upload: %w", err)
 		}
-		keys, err = s.ledger.abort(ctx, tx, row, "The job was cancelled before all bytes had arrived.")
-		return err
+		if keys, err = s.ledger.abort(ctx, tx, row, "The job was cancelled before all bytes had arrived."); err != nil {
+			return err
+		}
+		return record(ctx, tx, row, audit.JobCancel)
 	})
 	if err == nil && len(keys) > 0 {
 		s.discard(ctx, id, keys...)

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/tus/tusd/v2/pkg/handler"
 
+	"sluice/internal/audit"
 	"sluice/internal/blob"
 	"sluice/internal/job"
 	"sluice/internal/upload/db"
@@ -72,6 +73,11 @@ func (l *ledger) createTx(ctx context.Context, tx pgx.Tx, c creation) (row db.Up
 	})
 	if err != nil {
 		return row, fmt.Errorf("insert upload: %w", err)
+	}
+	if row.Concat == concatPartial && !row.Once {
+		if err := record(ctx, tx, row, audit.UploadCreate); err != nil {
+			return row, err
+		}
 	}
 	if err := l.charge(ctx, tx, row); err != nil {
 		return row, err
@@ -200,8 +206,10 @@ func (l *ledger) terminate(ctx context.Context, u db.Upload, detail string) (key
 		if err != nil {
 			return err
 		}
-		keys, err = l.abort(ctx, tx, row, detail)
-		return err
+		if keys, err = l.abort(ctx, tx, row, detail); err != nil || row.Concat == concatPartial && row.Once {
+			return err // a batch that was not taken never was anything
+		}
+		return record(ctx, tx, row, audit.UploadTerminate)
 	})
 	if errors.Is(err, pgx.ErrNoRows) { // not open any more
 		if _, err := l.get(ctx, u.Tenant, u.ID); err != nil {
@@ -220,8 +228,10 @@ func (l *ledger) expire(ctx context.Context) (id string, keys []string, err erro
 			return err
 		}
 		id = row.ID
-		keys, err = l.abort(ctx, tx, row, "the upload expired before all bytes had arrived")
-		return err
+		if keys, err = l.abort(ctx, tx, row, "the upload expired before all bytes had arrived"); err != nil {
+			return err
+		}
+		return record(ctx, tx, row, audit.UploadExpire)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil, nil
@@ -248,6 +258,10 @@ func (l *ledger) abort(ctx context.Context, tx pgx.Tx, u db.Upload, detail strin
 		return nil, fmt.Errorf("delete parts: %w", err)
 	}
 	return keys, nil
+}
+
+func record(ctx context.Context, tx pgx.Tx, u db.Upload, action audit.Action) error {
+	return audit.Record(ctx, tx, audit.Act{Tenant: u.Tenant, Action: action, Subject: u.ID})
 }
 
 // expiryOf is how long an upload stays open from its last part on.

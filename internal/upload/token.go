@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/tus/tusd/v2/pkg/handler"
 
+	"sluice/internal/audit"
 	"sluice/internal/job"
 	"sluice/internal/upload/db"
 )
@@ -37,6 +39,9 @@ type Token struct {
 // Grant is the token that a request carries, known to be good. Its zero value is none.
 type Grant struct{ digest string }
 
+// ID tells tokens apart, and opens nothing: it is the beginning of the token's digest.
+func (g Grant) ID() string { return hex.EncodeToString([]byte(g.digest[:8])) }
+
 type grantKey struct{}
 
 // WithGrant returns a context in which NewUpload charges the token and notes the upload as its own.
@@ -56,14 +61,17 @@ func (s *Store) NewToken(ctx context.Context, tenant string, maxBytes int64, exp
 	if err := s.ledger.queries.DeleteTokens(ctx, tenant); err != nil {
 		return Token{}, fmt.Errorf("delete expired tokens: %w", err)
 	}
-	var err error
-	t.ExpiresAt, err = s.ledger.queries.InsertToken(ctx, db.InsertTokenParams{
-		Digest: digestOf(t.Text), Tenant: tenant, MaxBytes: maxBytes, ExpiresIn: expiresIn,
+	digest := digestOf(t.Text)
+	err := s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) (err error) {
+		t.ExpiresAt, err = s.ledger.queries.WithTx(tx).InsertToken(ctx, db.InsertTokenParams{
+			Digest: digest, Tenant: tenant, MaxBytes: maxBytes, ExpiresIn: expiresIn,
+		})
+		if err != nil {
+			return fmt.Errorf("insert token: %w", err)
+		}
+		return audit.Record(ctx, tx, audit.Act{Tenant: tenant, Action: audit.TokenCreate, Subject: Grant{string(digest)}.ID()})
 	})
-	if err != nil {
-		return Token{}, fmt.Errorf("insert token: %w", err)
-	}
-	return t, nil
+	return t, err
 }
 
 // Grant looks a token up, and returns its tenant. Text that is no token, or one that has expired, is false.

@@ -1176,6 +1176,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/audit/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who did what to which job and key, newest first
+         * @description The audit log of the key's tenant, for the role admin. Each answer has the header X-Request-Id, by which its entries
+         *     are found. Entries are never changed or removed.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Only what was done since. */
+                    since?: string;
+                    /** @description Only this, such as job.delete; docs/audit.md lists what there is. */
+                    action?: string;
+                    /** @description Only what was done to this: the id of a job, key, webhook, watch, session or token. */
+                    subject?: string;
+                    /** @description Entries per page. */
+                    limit?: number;
+                    /** @description next_cursor of the page before. */
+                    cursor?: components["parameters"]["Cursor"];
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description A page of the log. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            entries: components["schemas"]["AuditEntry"][];
+                            next_cursor: components["schemas"]["NextCursor"];
+                        };
+                    };
+                };
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                421: components["responses"]["Misdirected"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/upload-tokens/": {
         parameters: {
             query?: never;
@@ -2375,6 +2435,26 @@ export interface components {
                 /** @description null where it was delivered. */
                 error: string | null;
             }[];
+        };
+        AuditEntry: {
+            at: components["schemas"]["Time"];
+            /**
+             * @description key:, session:, token: (upload token) or drop: (watch) before an id, none of which opens anything; jwt: before whom
+             *     the issuer names; operator: before the user of a command; worker for what Sluice does by itself; loopback for
+             *     anybody on the machine, while there is no key.
+             * @example key:slk_k3v2m5ab
+             */
+            actor: string;
+            /** @example job.create */
+            action: string;
+            /** @description The id of what it was done to. */
+            subject: string | null;
+            /** @description More of it, such as the role of a new key. */
+            detail: string | null;
+            /** @description The X-Request-Id of the answer. */
+            request_id: string | null;
+            /** @description The address that asked. */
+            client: string | null;
         };
         /** @description Asks for the next page; null on the last. */
         NextCursor: string | null;

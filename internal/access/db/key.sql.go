@@ -204,7 +204,7 @@ func (q *Queries) ReplaceKey(ctx context.Context, arg ReplaceKeyParams) (*time.T
 	return expires_at, err
 }
 
-const revokeKey = `-- name: RevokeKey :exec
+const revokeKey = `-- name: RevokeKey :execrows
 UPDATE access_keys SET revoked_at = clock_timestamp() WHERE tenant = $1 AND id = $2 AND revoked_at IS NULL
 `
 
@@ -213,9 +213,12 @@ type RevokeKeyParams struct {
 	ID     string
 }
 
-func (q *Queries) RevokeKey(ctx context.Context, arg RevokeKeyParams) error {
-	_, err := q.db.Exec(ctx, revokeKey, arg.Tenant, arg.ID)
-	return err
+func (q *Queries) RevokeKey(ctx context.Context, arg RevokeKeyParams) (int64, error) {
+	result, err := q.db.Exec(ctx, revokeKey, arg.Tenant, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const tellChange = `-- name: TellChange :exec

@@ -58,16 +58,28 @@ func (q *Queries) DropSessions(ctx context.Context) error {
 	return err
 }
 
-const endSession = `-- name: EndSession :execrows
-DELETE FROM access_sessions WHERE digest = $1
+const endSession = `-- name: EndSession :many
+DELETE FROM access_sessions WHERE digest = $1 RETURNING tenant
 `
 
-func (q *Queries) EndSession(ctx context.Context, digest []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, endSession, digest)
+func (q *Queries) EndSession(ctx context.Context, digest []byte) ([]string, error) {
+	rows, err := q.db.Query(ctx, endSession, digest)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var tenant string
+		if err := rows.Scan(&tenant); err != nil {
+			return nil, err
+		}
+		items = append(items, tenant)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const liveSession = `-- name: LiveSession :one

@@ -40,7 +40,7 @@ FROM access_keys WHERE id = @id FOR UPDATE;
 UPDATE access_keys SET replaced_by = @replaced_by, expires_at = LEAST(expires_at, clock_timestamp() + @grace::interval)
 WHERE tenant = @tenant AND id = @id RETURNING expires_at;
 
--- name: RevokeKey :exec
+-- name: RevokeKey :execrows
 UPDATE access_keys SET revoked_at = clock_timestamp() WHERE tenant = @tenant AND id = @id AND revoked_at IS NULL;
 
 -- TellChange tells every gateway, once this is committed, to look again.

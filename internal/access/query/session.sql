@@ -14,8 +14,8 @@ FROM access_sessions AS s LEFT JOIN access_keys AS k ON k.tenant = s.tenant AND 
 WHERE s.digest = @digest AND s.expires_at > clock_timestamp()
   AND (s.key_id IS NULL OR k.id IS NOT NULL AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp()));
 
--- name: EndSession :execrows
-DELETE FROM access_sessions WHERE digest = @digest;
+-- name: EndSession :many
+DELETE FROM access_sessions WHERE digest = @digest RETURNING tenant;
 
 -- DropSessions drops sessions whose time is over, those of every tenant.
 -- name: DropSessions :exec

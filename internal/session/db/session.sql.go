@@ -26,7 +26,7 @@ func (q *Queries) DropSessions(ctx context.Context) error {
 	return err
 }
 
-const endSession = `-- name: EndSession :exec
+const endSession = `-- name: EndSession :execrows
 INSERT INTO ended_sessions (id, tenant, expires_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING
 `
 
@@ -36,9 +36,12 @@ type EndSessionParams struct {
 	ExpiresAt time.Time
 }
 
-func (q *Queries) EndSession(ctx context.Context, arg EndSessionParams) error {
-	_, err := q.db.Exec(ctx, endSession, arg.ID, arg.Tenant, arg.ExpiresAt)
-	return err
+func (q *Queries) EndSession(ctx context.Context, arg EndSessionParams) (int64, error) {
+	result, err := q.db.Exec(ctx, endSession, arg.ID, arg.Tenant, arg.ExpiresAt)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const isEnded = `-- name: IsEnded :one

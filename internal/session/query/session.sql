@@ -1,4 +1,4 @@
--- name: EndSession :exec
+-- name: EndSession :execrows
 INSERT INTO ended_sessions (id, tenant, expires_at) VALUES (@id, @tenant, @expires_at) ON CONFLICT (id) DO NOTHING;
 
 -- name: IsEnded :one
