@@ -14,10 +14,10 @@ import (
 //go:noescape
 func indexAVX512(text *byte, blocks int, at uint32, delimiter byte, ends *uint32, feeds *uint64, quotes *quoting) int
 
-// marksAVX2 sets the marks of so many blocks.
+// indexAVX2 is likewise.
 //
 //go:noescape
-func marksAVX2(text *byte, blocks int, delimiter byte, dst *marks)
+func indexAVX2(text *byte, blocks int, at uint32, delimiter byte, ends *uint32, feeds *uint64, quotes *quoting) int
 
 //go:noescape
 func cpuid(leaf, subleaf uint32) (eax, ebx, ecx, edx uint32)
@@ -46,16 +46,8 @@ func avx512Kernel(text []byte, at uint32, delimiter byte, ends []uint32, feeds *
 	return indexAVX512(&text[0], len(text)/blockLen, at<<1, delimiter, &ends[0], &feeds[0], quotes)
 }
 
-func avx2Kernel(text []byte, at uint32, delimiter byte, ends []uint32, feeds *[stripLen]uint64, quotes *quoting) (n int) {
-	var blocks [stripLen]marks
-	marksAVX2(&text[0], len(text)/blockLen, delimiter, &blocks[0])
-	for i := range blocks[:len(text)/blockLen] {
-		m := &blocks[i]
-		fieldEnds, inner := quotes.step(*m, blockLen)
-		feeds[i] = inner
-		n += flatten(fieldEnds, m.feed, at+uint32(i*blockLen), ends[n:])
-	}
-	return n
+func avx2Kernel(text []byte, at uint32, delimiter byte, ends []uint32, feeds *[stripLen]uint64, quotes *quoting) int {
+	return indexAVX2(&text[0], len(text)/blockLen, at<<1, delimiter, &ends[0], &feeds[0], quotes)
 }
 
 // features tells which kernels can run: the bits are those of Intel's manual,
@@ -78,7 +70,7 @@ func features() (avx2, avx512 bool) {
 	}
 	_, ebx7, ecx7, _ := cpuid(7, 0)
 	saved := xgetbv()
-	avx2 = has(ebx7, isAVX2) && has(saved, ymm)
-	avx512 = avx2 && has(ebx7, bmi1|f|bw|vl) && has(ecx7, vbmi2) && has(ecx1, pclmulqdq|popcnt) && has(saved, zmm)
+	avx2 = has(ecx1, pclmulqdq|popcnt) && has(ebx7, bmi1|isAVX2) && has(saved, ymm)
+	avx512 = avx2 && has(ebx7, f|bw|vl) && has(ecx7, vbmi2) && has(saved, zmm)
 	return avx2, avx512
 }

@@ -13,26 +13,89 @@ DATA places<>+48(SB)/8, $0x6e6c6a6866646260
 DATA places<>+56(SB)/8, $0x7e7c7a7876747270
 GLOBL places<>(SB), RODATA|NOPTR, $64
 
-// func indexAVX512(text *byte, blocks int, at uint32, delimiter byte, ends *uint32, feeds *uint64, quotes *quoting) int
-//
-// This is quoting.step and flatten, whose names are used here.
+// The two kernels are quoting.step and flatten, whose names are used here.
 //
 //	SI text   R11 blocks left   DI ends   R12 feeds
 //	R8 inside   R9 mayOpen   R10 closed   R13 closedCR   R14 broken   R15 lines
-//	Z10 twice the place of the block   Z20 quote   Z21 delimiter   Z22 feed   Z23 cr
-TEXT ·indexAVX512(SB), NOSPLIT, $0-56
-	MOVQ text+0(FP), SI
-	MOVQ blocks+8(FP), R11
-	MOVQ ends+24(FP), DI
-	MOVQ feeds+32(FP), R12
-	MOVQ quotes+40(FP), AX
-	MOVQ 0(AX), R8
-	MOVQ 8(AX), R9
-	MOVQ 16(AX), R10
-	MOVQ 24(AX), R13
-	MOVQ 32(AX), R14
+
+// LOAD takes what both are given.
+#define LOAD \
+	MOVQ text+0(FP), SI    \
+	MOVQ blocks+8(FP), R11 \
+	MOVQ ends+24(FP), DI   \
+	MOVQ feeds+32(FP), R12 \
+	MOVQ quotes+40(FP), AX \
+	MOVQ 0(AX), R8         \
+	MOVQ 8(AX), R9         \
+	MOVQ 16(AX), R10       \
+	MOVQ 24(AX), R13       \
+	MOVQ 32(AX), R14       \
 	MOVQ 40(AX), R15
 
+// STORE gives back what they found; DI then is the number of ends.
+#define STORE \
+	MOVQ quotes+40(FP), AX \
+	MOVQ R8, 0(AX)         \
+	MOVQ R9, 8(AX)         \
+	MOVQ R10, 16(AX)       \
+	MOVQ R13, 24(AX)       \
+	MOVQ R14, 32(AX)       \
+	MOVQ R15, 40(AX)       \
+	SUBQ ends+24(FP), DI   \
+	SHRQ $2, DI
+
+// INSIDE makes CX what is inside of the quotes AX. Multiplying by ones, without
+// carries, is prefixXor.
+#define INSIDE(ones) \
+	VMOVQ      AX, X1           \
+	VPCLMULQDQ $0, ones, X1, X1 \
+	VMOVQ      X1, CX           \
+	XORQ       R8, CX           \
+	MOVQ       CX, R8           \
+	SARQ       $63, R8
+
+// FEEDS counts the lines of the feeds BX and leaves in BX the inner ones.
+#define FEEDS \
+	POPCNTQ BX, DX  \
+	ADDQ    DX, R15 \
+	ANDQ    CX, BX  \
+	MOVQ    BX, (R12)
+
+// WATCH looks whether quotes, AX, stand only where they may; CX is inside and BX
+// the ends. MASK moves the masks cr and feed.
+#define WATCH(MASK, cr, feed) \
+	MOVQ  AX, DX           \
+	ANDQ  CX, DX           \ // opening
+	ANDNQ AX, CX, AX       \ // closing
+	MOVQ  BX, CX           \
+	ORQ   AX, CX           \ // before
+	LEAQ  (R9)(CX*2), R9   \
+	ANDNQ DX, R9, R9       \
+	ORQ   R9, R14          \ // opening where none may
+	SHRQ  $63, CX          \
+	MOVQ  CX, R9           \
+	LEAQ  (R10)(AX*2), R10 \ // after
+	SHRQ  $63, AX          \
+	ORQ   DX, BX           \
+	MASK  cr, CX           \
+	MOVQ  R10, DX          \
+	ANDQ  CX, DX           \ // cr after a closing quote
+	ORQ   CX, BX           \ // ends, opening and cr
+	ANDNQ R10, BX, R10     \
+	ORQ   R10, R14         \ // text after a closing quote
+	MOVQ  AX, R10          \
+	LEAQ  (R13)(DX*2), R13 \
+	SHRQ  $63, DX          \
+	MASK  feed, BX         \
+	ANDNQ R13, BX, R13     \
+	ORQ   R13, R14         \ // such a cr that is no part of a line end
+	MOVQ  DX, R13
+
+// func indexAVX512(text *byte, blocks int, at uint32, delimiter byte, ends *uint32, feeds *uint64, quotes *quoting) int
+//
+//	Z10 twice the place of the block   Z20 quote   Z21 delimiter   Z22 feed   Z23 cr
+TEXT ·indexAVX512(SB), NOSPLIT, $0-56
+	LOAD
 	MOVL         at+16(FP), AX
 	VPBROADCASTD AX, Z10
 	MOVL         $128, AX
@@ -48,7 +111,7 @@ TEXT ·indexAVX512(SB), NOSPLIT, $0-56
 	MOVL         $1, AX
 	VPBROADCASTB AX, Z25
 	VMOVDQU64    places<>(SB), Z24
-	VPCMPEQB     X9, X9, X9      // ones: multiplying by them without carries is prefixXor
+	VPCMPEQB     X9, X9, X9      // ones
 	TESTQ        R11, R11
 	JZ           done
 
@@ -58,19 +121,10 @@ loop:
 	VPCMPEQB   Z21, Z0, K2
 	VPCMPEQB   Z22, Z0, K3
 	VPCMPEQB   Z23, Z0, K4
-	KMOVQ      K1, AX            // quotes
-	VMOVQ      AX, X1
-	VPCLMULQDQ $0, X9, X1, X1
-	VMOVQ      X1, CX
-	XORQ       R8, CX            // inside
-	MOVQ       CX, R8
-	SARQ       $63, R8
-
-	KMOVQ   K3, BX
-	POPCNTQ BX, DX
-	ADDQ    DX, R15              // lines
-	ANDQ    CX, BX               // inner
-	MOVQ    BX, (R12)
+	KMOVQ      K1, AX
+	INSIDE(X9)
+	KMOVQ      K3, BX
+	FEEDS
 
 	KORQ          K2, K3, K5
 	KMOVQ         K5, BX
@@ -89,35 +143,7 @@ loop:
 next:
 	LEAQ (DI)(DX*4), DI
 
-	MOVQ  AX, DX
-	ANDQ  CX, DX                 // opening
-	ANDNQ AX, CX, AX             // closing
-	MOVQ  BX, CX
-	ORQ   AX, CX                 // before
-	LEAQ  (R9)(CX*2), R9
-	ANDNQ DX, R9, R9
-	ORQ   R9, R14                // opening where none may
-	SHRQ  $63, CX
-	MOVQ  CX, R9
-
-	LEAQ  (R10)(AX*2), R10       // after
-	SHRQ  $63, AX
-	ORQ   DX, BX
-	KMOVQ K4, CX
-	MOVQ  R10, DX
-	ANDQ  CX, DX                 // cr after a closing quote
-	ORQ   CX, BX                 // ends, opening and cr
-	ANDNQ R10, BX, R10
-	ORQ   R10, R14               // text after a closing quote
-	MOVQ  AX, R10
-
-	LEAQ  (R13)(DX*2), R13
-	SHRQ  $63, DX
-	KMOVQ K3, BX
-	ANDNQ R13, BX, R13
-	ORQ   R13, R14               // such a cr that is no part of a line end
-	MOVQ  DX, R13
-
+	WATCH(KMOVQ, K4, K3)
 	VPADDD Z11, Z10, Z10
 	ADDQ   $64, SI
 	ADDQ   $8, R12
@@ -125,15 +151,7 @@ next:
 	JNZ    loop
 
 done:
-	MOVQ quotes+40(FP), AX
-	MOVQ R8, 0(AX)
-	MOVQ R9, 8(AX)
-	MOVQ R10, 16(AX)
-	MOVQ R13, 24(AX)
-	MOVQ R14, 32(AX)
-	MOVQ R15, 40(AX)
-	SUBQ ends+24(FP), DI
-	SHRQ $2, DI
+	STORE
 	MOVQ DI, ret+48(FP)
 	VZEROUPPER
 	RET
@@ -153,26 +171,34 @@ more:
 	VMOVDQU32     Z7, 192(DI)
 	JMP           next
 
-// MARK sets a mask of dst to where the block in Y0 and Y1 equals a pattern.
-#define MARK(pattern, offset) \
+// MARKS sets dst to where the block in Y0 and Y1 equals a pattern.
+#define MARKS(pattern, dst) \
 	VPCMPEQB  pattern, Y0, Y2 \
 	VPCMPEQB  pattern, Y1, Y3 \
-	VPMOVMSKB Y2, AX          \
-	VPMOVMSKB Y3, BX          \
-	SHLQ      $32, BX         \
-	ORQ       BX, AX          \
-	MOVQ      AX, offset(DI)
+	VPMOVMSKB Y2, dst         \
+	VPMOVMSKB Y3, DX          \
+	SHLQ      $32, DX         \
+	ORQ       DX, dst
 
-// func marksAVX2(text *byte, blocks int, delimiter byte, dst *marks)
-TEXT ·marksAVX2(SB), NOSPLIT, $0-32
-	MOVQ text+0(FP), SI
-	MOVQ blocks+8(FP), R11
-	MOVQ dst+24(FP), DI
+// END takes the lowest of the ends BX: AX is feeds, DX twice the place of the
+// block. Behind the last it writes what is of no use.
+#define END(offset) \
+	TZCNTQ BX, CX         \
+	BLSRQ  BX, BX         \
+	BTQ    CX, AX         \
+	ADCL   CX, CX         \ // twice, and 1 for a line feed
+	ADDL   DX, CX         \
+	MOVL   CX, offset(DI)
 
+// func indexAVX2(text *byte, blocks int, at uint32, delimiter byte, ends *uint32, feeds *uint64, quotes *quoting) int
+//
+//	Y8 quote   Y9 delimiter   Y10 feed   Y11 cr
+TEXT ·indexAVX2(SB), NOSPLIT, $40-56
+	LOAD
 	MOVL         $0x22, AX
 	MOVQ         AX, X8
 	VPBROADCASTB X8, Y8
-	MOVBLZX      delimiter+16(FP), AX
+	MOVBLZX      delimiter+20(FP), AX
 	MOVQ         AX, X9
 	VPBROADCASTB X9, Y9
 	MOVL         $0x0a, AX
@@ -181,22 +207,58 @@ TEXT ·marksAVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x0d, AX
 	MOVQ         AX, X11
 	VPBROADCASTB X11, Y11
+	VPCMPEQB     X12, X12, X12       // ones
 	TESTQ        R11, R11
 	JZ           none
 
 block:
 	VMOVDQU (SI), Y0
 	VMOVDQU 32(SI), Y1
-	MARK(Y8, 0)
-	MARK(Y9, 8)
-	MARK(Y10, 16)
-	MARK(Y11, 24)
-	ADDQ    $64, SI
-	ADDQ    $32, DI
-	DECQ    R11
-	JNZ     block
+	MARKS(Y11, CX)
+	MOVQ    CX, cr-8(SP)
+	MARKS(Y9, CX)
+	MOVQ    CX, delimiter-16(SP)
+	MARKS(Y10, BX)
+	MOVQ    BX, feed-24(SP)
+	MARKS(Y8, AX)
+	INSIDE(X12)
+	FEEDS
+	MOVQ    feed-24(SP), BX
+	ORQ     delimiter-16(SP), BX
+	ANDNQ   BX, CX, BX
+	MOVQ    BX, ends-32(SP)
+	WATCH(MOVQ, cr-8(SP), feed-24(SP))
+
+	MOVQ    ends-32(SP), BX
+	MOVQ    feed-24(SP), AX
+	MOVL    at+16(FP), DX
+	POPCNTQ BX, CX
+	LEAQ    (DI)(CX*4), CX
+	MOVQ    CX, next-40(SP)
+
+eight:
+	END(0)
+	END(4)
+	END(8)
+	END(12)
+	END(16)
+	END(20)
+	END(24)
+	END(28)
+	ADDQ  $32, DI
+	TESTQ BX, BX
+	JNZ   eight
+	MOVQ  next-40(SP), DI
+
+	ADDL $128, at+16(FP)
+	ADDQ $64, SI
+	ADDQ $8, R12
+	DECQ R11
+	JNZ  block
 
 none:
+	STORE
+	MOVQ DI, ret+48(FP)
 	VZEROUPPER
 	RET
 
