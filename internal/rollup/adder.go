@@ -26,9 +26,10 @@ func (r *row) idLen() uint32 { return r.size >> 1 }
 // buffer collects the rows of one partition. The tails of long ids lie one
 // after the other, in the order of their rows.
 type buffer struct {
-	n     int
-	rows  [batchRows]row
-	tails []byte
+	n       int
+	rows    [batchRows]row
+	tails   []byte
+	streaks []streak // at most batchStreaks
 }
 
 // Adder books rows for one goroutine. Any number of them may fill a Rollup at
@@ -38,12 +39,13 @@ type Adder struct {
 	seed    seed
 	shift   int
 	buffers []buffer
+	streak  streak // of the last row
 	scratch scratch
 }
 
 // Adder returns a new Adder. Rows are in the sums only after its Flush.
 func (r *Rollup) Adder() *Adder {
-	return &Adder{rollup: r, seed: r.seed, shift: r.shift, buffers: make([]buffer, len(r.partitions))}
+	return &Adder{rollup: r, seed: r.seed, shift: r.shift, buffers: make([]buffer, len(r.partitions)), streak: noStreak}
 }
 
 // maxID is the longest account id.
@@ -60,7 +62,17 @@ func (a *Adder) Add(account []byte, day int32, amount int64, revenue bool) error
 	}
 	hi, lo := prefix(account)
 	size := uint32(len(account))
+	k := &a.streak
+	if hi == k.hi && lo == k.lo && day == k.day && size == k.size && a.goOn(amount, revenue) {
+		return nil
+	}
+	if k.count > 0 {
+		if err := a.endStreak(); err != nil {
+			return err
+		}
+	}
 	i := a.seed.short(hi, lo, size) >> a.shift
+	k.hi, k.lo, k.day, k.size, k.buffer = hi, lo, day, size, uint32(i)
 	b := &a.buffers[i]
 	b.rows[b.n&(batchRows-1)] = row{hi: hi, lo: lo, amount: amount, day: day, size: size<<1 | bit(revenue)}
 	b.n++
@@ -81,6 +93,9 @@ func (a *Adder) addLong(account []byte, day int32, amount int64, revenue bool) e
 	if len(account) > maxID {
 		return errLongID
 	}
+	if err := a.endStreak(); err != nil {
+		return err
+	}
 	hi, lo := prefix(account)
 	size, tail := uint32(len(account)), account[prefixLen:]
 	i := a.seed.id(hi, lo, size, tail) >> a.shift
@@ -96,6 +111,9 @@ func (a *Adder) addLong(account []byte, day int32, amount int64, revenue bool) e
 
 // Flush hands over what is still held. The Adder may be used again.
 func (a *Adder) Flush() error {
+	if err := a.endStreak(); err != nil {
+		return err
+	}
 	for i := range a.buffers {
 		if err := a.flush(i); err != nil {
 			return err
@@ -107,7 +125,7 @@ func (a *Adder) Flush() error {
 func (a *Adder) flush(i int) error {
 	b := &a.buffers[i]
 	err := a.rollup.partitions[i].book(b, &a.scratch)
-	b.n, b.tails = 0, b.tails[:0]
+	b.n, b.tails, b.streaks = 0, b.tails[:0], b.streaks[:0]
 	if cap(b.tails) > 2*maxTails {
 		b.tails = nil // one huge id is not held on to
 	}

@@ -87,7 +87,7 @@ type scratch struct {
 // memory for what the next needs: the cache misses of the rows overlap, where
 // row by row each would be waited for.
 func (p *partition) book(b *buffer, s *scratch) error {
-	if b.n == 0 {
+	if b.n+len(b.streaks) == 0 {
 		return nil
 	}
 	p.mu.Lock()
@@ -100,8 +100,9 @@ func (p *partition) book(b *buffer, s *scratch) error {
 			return err
 		}
 	}
-	p.ids.reserve(p.accounts.n, uint32(b.n), p.hashOf)
+	p.ids.reserve(p.accounts.n, uint32(b.n+len(b.streaks)), p.hashOf)
 	p.findAccounts(b, s)
+	p.bookStreaks(b.streaks, &s.groups)
 	return nil
 }
 

@@ -51,8 +51,8 @@ func reference(rows []row) map[key]*sums {
 	return all
 }
 
-// randomRows mixes few and many groups, extreme amounts and days, and ids that
-// order differently as bytes than as text.
+// randomRows mixes few and many groups, rows of a group that follow each other,
+// extreme amounts and days, and ids that order differently as bytes than as text.
 func randomRows(r *rand.Rand, n int) []row {
 	ids := []string{
 		"", "0", "00", "A", "a", "Z", "é", "\xff", "10", "9", "a\x00", "ACC-1598451071", "\x00", "\x00\x00",
@@ -72,6 +72,9 @@ func randomRows(r *rand.Rand, n int) []row {
 		}
 		if r.IntN(50) == 0 {
 			rows[i].day = []int32{math.MinInt32, math.MaxInt32}[r.IntN(2)]
+		}
+		if i > 0 && r.IntN(2) == 0 {
+			rows[i].account, rows[i].day = rows[i-1].account, rows[i-1].day
 		}
 	}
 	return rows

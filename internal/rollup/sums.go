@@ -97,12 +97,18 @@ func (s *sums) bytes() int64 {
 		s.table.bytes() - 4*firstSpans + int64(cap(s.waiting)-minWaiting)*entryBytes
 }
 
-// wait hands a row to the sums of its account.
-func (p *partition) wait(account uint32, r *row, scratch *groupScratch) {
+// sumsOf returns the sums of an account.
+func (p *partition) sumsOf(account uint32) *sums {
 	s := &p.sums[account%sumsEach]
 	if s.waiting == nil {
 		s.init(&p.free)
 	}
+	return s
+}
+
+// wait hands a row to the sums of its account.
+func (p *partition) wait(account uint32, r *row, scratch *groupScratch) {
+	s := p.sumsOf(account)
 	s.waiting = append(s.waiting, entry{uint64(r.size)<<63 | uint64(account)<<32 | uint64(uint32(r.day)), r.amount})
 	if len(s.waiting) == cap(s.waiting) {
 		p.add(s, scratch)
@@ -121,10 +127,10 @@ func (p *partition) add(s *sums, scratch *groupScratch) {
 	for rest := s.waiting; len(rest) > 0; {
 		batch := rest[:min(batchRows, len(rest))]
 		rest = rest[len(batch):]
-		s.table.reserve(s.spans.n, uint32(len(batch)), func(n uint32) uint64 { return p.seed.key(s.spans.at(n).key) })
-		p.findSpans(s, batch, scratch)
-		p.findGroups(s, batch, scratch)
-		s.add(batch, scratch)
+		p.find(s, batch, scratch)
+		for i := range batch {
+			s.book(scratch.found[i], batch[i].amount, batch[i].revenue(), 1)
+		}
 	}
 	s.waiting = s.waiting[:0]
 	if n := 2 * cap(s.waiting); n <= min(maxWaiting, int(s.groups.n)) {
@@ -139,6 +145,13 @@ func (p *partition) addAll(scratch *groupScratch) {
 			p.add(s, scratch)
 		}
 	}
+}
+
+// find leaves in scratch.found the number of each row's group, made if it is new.
+func (p *partition) find(s *sums, batch []entry, scratch *groupScratch) {
+	s.table.reserve(s.spans.n, uint32(len(batch)), func(n uint32) uint64 { return p.seed.key(s.spans.at(n).key) })
+	p.findSpans(s, batch, scratch)
+	p.findGroups(s, batch, scratch)
 }
 
 // findSpans leaves in scratch.found the number of what is probably each row's
@@ -194,29 +207,23 @@ func (p *partition) span(s *sums, key, hash uint64) uint32 {
 	return number
 }
 
-// add books rows whose groups are found.
-func (s *sums) add(batch []entry, scratch *groupScratch) {
-	for i := range batch {
-		e, number := &batch[i], scratch.found[i]
-		g := s.groups.at(number)
-		total, revenue := g.total+e.amount, g.revenue+e.revenue()
-		if (g.total^total)&(e.amount^total)|(g.revenue^revenue)&(e.revenue()^revenue) < 0 {
-			s.carry(number, e, total, revenue)
-		}
-		g.total, g.revenue = total, revenue
-		g.count++
+// book adds to a group.
+func (s *sums) book(number uint32, amount, revenue, count int64) {
+	g := s.groups.at(number)
+	t, r := g.total+amount, g.revenue+revenue
+	if (g.total^t)&(amount^t)|(g.revenue^r)&(revenue^r) < 0 {
+		s.carry(number, wrapped(g.total, amount, t), wrapped(g.revenue, revenue, r))
 	}
+	g.total, g.revenue, g.count = t, r, g.count+count
 }
 
-// carry notes which sums of a group e made wrap.
-func (s *sums) carry(number uint32, e *entry, total, revenue int64) {
-	g, c := s.groups.at(number), s.wide[number]
-	c.total += wrapped(g.total, e.amount, total)
-	c.revenue += wrapped(g.revenue, e.revenue(), revenue)
+// carry notes what sums of a group lost.
+func (s *sums) carry(number uint32, total, revenue int64) {
 	if s.wide == nil {
 		s.wide = make(map[uint32]carry)
 	}
-	s.wide[number] = c
+	c := s.wide[number]
+	s.wide[number] = carry{c.total + total, c.revenue + revenue}
 }
 
 // wrapped returns what x + y has above the 64 bits of sum, in units of 2^64.
