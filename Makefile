@@ -92,8 +92,9 @@ bench-parse: .bin/bench/.duckdb ## Compare parsing and summing, in order, with D
 		go test -count=1 -v -timeout 90m -run '^TestBenchParse$$' ./internal/pipeline | grep -v --line-buffered '^=== '
 
 .PHONY: bench-ingest
-bench-ingest: deps ## Measure whole jobs from S3 to JOB_COMPLETE: CPU, memory (BENCH_ROWS=10000000)
-	SLUICE_BENCH_ROWS=$(BENCH_ROWS) go test -run '^$$' -bench '^BenchmarkIngest$$' -benchtime 1x -timeout 60m ./cmd/sluice
+bench-ingest: deps .bin/bench/.duckdb ## Measure whole jobs from S3 to JOB_COMPLETE, CPU and memory, beside DuckDB's query (BENCH_ROWS=10000000, BENCH_RUNS=3)
+	SLUICE_BENCH_DIR='$(CURDIR)/.bin/bench' SLUICE_BENCH_ROWS=$(BENCH_ROWS) go test -count=1 -run '^TestBenchFiles$$' ./internal/pipeline
+	SLUICE_BENCH_DIR='$(CURDIR)/.bin/bench' SLUICE_BENCH_ROWS=$(BENCH_ROWS) go test -run '^$$' -bench '^BenchmarkIngest$$' -benchtime $(BENCH_RUNS)x -timeout 60m ./cmd/sluice
 
 .PHONY: bench-jobs
 bench-jobs: deps ## Measure jobs: latencies, jobs/s and CPU, with 1 and 2 workers, and beside 100,000 finished jobs; a batch with S3 far away, of 1, 2 and 4 workers; a status beside 10,000 queued jobs

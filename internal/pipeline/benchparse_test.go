@@ -66,12 +66,7 @@ func TestBenchParse(t *testing.T) {
 		"Groups are ordered by account and date; encoding/csv's, and those of DuckDB without ORDER BY, are not.\n",
 		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), b.runs, b.idle.cpu.Seconds(), b.idle.peakBytes>>20)
 	fmt.Printf("%-32s %-22s %2s %8s %8s %8s %8s %9s %6s\n", "file", "by", "t", "CPU s", "of Duck", "wall s", "of Duck", "peak MiB", "equal")
-	for _, f := range []benchFile{
-		{name: "96K", rows: 96_000, accounts: 2000},
-		{name: "unsorted", rows: rows, accounts: max(rows/5000, 1)},
-		{name: "sorted", rows: rows, accounts: max(rows/5000, 1), sorted: true},
-		{name: "7 groups to 10 rows", rows: rows, accounts: max(rows/500, 1)},
-	} {
+	for _, f := range benchFiles(rows) {
 		all := []contestant{
 			{name: "Sluice", threads: 1, binary: self, side: "sum"},
 			{name: "Sluice", threads: 2, binary: self, side: "sum"},
@@ -84,6 +79,27 @@ func TestBenchParse(t *testing.T) {
 			{name: "encoding/csv + map", threads: 1, binary: self, side: "csv", once: true},
 		}
 		b.compare(f, f.path(t, dir), all, self)
+	}
+}
+
+// benchFiles are the files of the benchmark, of so many rows and one of fewer.
+func benchFiles(rows int) []benchFile {
+	return []benchFile{
+		{name: "96K", rows: 96_000, accounts: 2000},
+		{name: "unsorted", rows: rows, accounts: max(rows/5000, 1)},
+		{name: "sorted", rows: rows, accounts: max(rows/5000, 1), sorted: true},
+		{name: "7 groups to 10 rows", rows: rows, accounts: max(rows/500, 1)},
+	}
+}
+
+// TestBenchFiles makes them for `make bench-ingest`.
+func TestBenchFiles(t *testing.T) {
+	dir := os.Getenv("SLUICE_BENCH_DIR")
+	if dir == "" {
+		t.Skip("it writes 2 GB: make bench-ingest runs it")
+	}
+	for _, f := range benchFiles(envInt(t, "SLUICE_BENCH_ROWS", 10_000_000)) {
+		f.path(t, dir)
 	}
 }
 
