@@ -12,7 +12,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"sluice/internal/job"
 	"sluice/internal/upload"
 )
 
@@ -76,7 +75,6 @@ func (g *Gateway) admit(c echo.Context, locked bool) error {
 		return nil // a scraper need not hold what opens files
 	}
 	if open(c.Path(), r.Method) {
-		c.SetRequest(r.WithContext(job.WithTenant(r.Context(), job.DefaultTenant)))
 		return nil
 	}
 	if strings.HasPrefix(key, upload.TokenPrefix) {

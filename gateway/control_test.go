@@ -47,7 +47,7 @@ func (s *server) in(state job.State) string {
 			s.t.Fatal(err)
 		}
 	case job.Aborted:
-		s.inTx(func(tx pgx.Tx) error { return s.jobs.CancelTx(s.t.Context(), tx, job.DefaultTenant, id) })
+		s.inTx(job.DefaultTenant, func(tx pgx.Tx) error { return s.jobs.CancelTx(s.t.Context(), tx, job.DefaultTenant, id) })
 	}
 	return id
 }

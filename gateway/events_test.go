@@ -119,7 +119,7 @@ func (s *server) progress(l *job.Lease, processed int64) {
 
 func (s *server) complete(l *job.Lease) {
 	s.t.Helper()
-	s.inTx(func(tx pgx.Tx) error { return s.jobs.CompleteTx(s.t.Context(), tx, l, s.result(l.JobID, outcome{})) })
+	s.inTx(l.Tenant, func(tx pgx.Tx) error { return s.jobs.CompleteTx(s.t.Context(), tx, l, s.result(l.JobID, outcome{})) })
 }
 
 func TestEventsFollowAJobToItsEnd(t *testing.T) {
@@ -205,7 +205,7 @@ func TestEventsHeartbeat(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(c *gateway.Config) { c.Heartbeat = 10 * time.Millisecond })
 	id := job.NewID()
-	s.inTx(func(tx pgx.Tx) error {
+	s.inTx(job.DefaultTenant, func(tx pgx.Tx) error {
 		return s.jobs.CreateTx(t.Context(), tx, job.Draft{ID: id, Tenant: job.DefaultTenant, Channel: "tus"})
 	})
 	l := s.listen(id, "")
@@ -239,7 +239,7 @@ func TestEventsShowBytesArriving(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	id := job.NewID()
-	s.inTx(func(tx pgx.Tx) error {
+	s.inTx(job.DefaultTenant, func(tx pgx.Tx) error {
 		return s.jobs.CreateTx(t.Context(), tx, job.Draft{ID: id, Tenant: job.DefaultTenant, Channel: "tus"})
 	})
 	l := s.listen(id, "")

@@ -92,7 +92,7 @@ func (s *server) wantQueued(file string, want []byte) job.Job {
 	if j.State != job.UploadComplete || j.SizeBytes != int64(len(want)) || j.CRC64 != blob.CRC64(want) {
 		s.t.Errorf("job is %s with %d bytes, CRC %x", j.State, j.SizeBytes, j.CRC64)
 	}
-	parts, err := s.jobs.Source(s.t.Context(), j.ID)
+	parts, err := s.jobs.Source(s.t.Context(), j.Tenant, j.ID)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -366,7 +366,7 @@ func TestOpenJobOfAnotherTenant(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	id := job.NewID()
-	s.inTx(func(tx pgx.Tx) error {
+	s.inTx("other", func(tx pgx.Tx) error {
 		return s.jobs.CreateTx(context.WithoutCancel(t.Context()), tx, job.Draft{ID: id, Tenant: "other", Channel: "tus"})
 	})
 	mine, none := s.get("/api/jobs/"+id+"/status"), s.get("/api/jobs/"+job.NewID()+"/status")

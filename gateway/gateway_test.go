@@ -30,6 +30,7 @@ import (
 	"sluice/internal/drop"
 	"sluice/internal/idempotency"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 	"sluice/internal/session"
 	"sluice/internal/upload"
 )
@@ -206,7 +207,7 @@ func (s *server) queued(d job.Draft) string {
 	if d.Tenant == "" {
 		d.Tenant = job.DefaultTenant
 	}
-	s.inTx(func(tx pgx.Tx) error {
+	s.inTx(d.Tenant, func(tx pgx.Tx) error {
 		if err := s.jobs.CreateTx(s.t.Context(), tx, d); err != nil {
 			return err
 		}
@@ -215,9 +216,10 @@ func (s *server) queued(d job.Draft) string {
 	return d.ID
 }
 
-func (s *server) inTx(do func(pgx.Tx) error) {
+// inTx does what a worker may for a tenant.
+func (s *server) inTx(tenant string, do func(pgx.Tx) error) {
 	s.t.Helper()
-	if err := s.jobs.InTx(s.t.Context(), do); err != nil {
+	if err := s.jobs.InTx(s.t.Context(), scope.Worker(tenant), do); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -258,7 +260,7 @@ func (s *server) completed(o outcome) string {
 	id := s.queued(job.Draft{Tenant: o.tenant, Filename: "a.csv"})
 	lease := s.claim(o.tenant, id)
 	result := s.result(id, o)
-	s.inTx(func(tx pgx.Tx) error {
+	s.inTx(o.tenant, func(tx pgx.Tx) error {
 		next, stop := iter.Pull(slices.Values(o.offers))
 		defer stop()
 		if _, err := s.jobs.CopyOffersTx(s.t.Context(), tx, lease, func() (job.Offer, bool, error) { of, ok := next(); return of, ok, nil }); err != nil {

@@ -212,7 +212,7 @@ func (m *matrix) upload() []string {
 // ended is an upload that was cancelled: its events come to an end.
 func (m *matrix) ended() []string {
 	id := m.upload()
-	m.inTx(func(tx pgx.Tx) error { return m.jobs.CancelTx(m.t.Context(), tx, "acme", id[0]) })
+	m.inTx("acme", func(tx pgx.Tx) error { return m.jobs.CancelTx(m.t.Context(), tx, "acme", id[0]) })
 	return id
 }
 

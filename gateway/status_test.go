@@ -128,7 +128,7 @@ func TestStatusOfAbortedJob(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(c *gateway.Config) { c.PublicURL = "https://sluice.example" })
 	id := job.NewID()
-	s.inTx(func(tx pgx.Tx) error {
+	s.inTx(job.DefaultTenant, func(tx pgx.Tx) error {
 		if err := s.jobs.CreateTx(t.Context(), tx, job.Draft{ID: id, Tenant: job.DefaultTenant, Channel: "tus"}); err != nil {
 			return err
 		}

@@ -70,7 +70,7 @@ func (s *server) jobOf(id string) job.Job {
 // wantSource fails the test unless the job is enqueued, once, and its source is want.
 func (s *server) wantSource(j job.Job, want string) {
 	s.t.Helper()
-	source, err := s.jobs.Source(s.t.Context(), j.ID)
+	source, err := s.jobs.Source(s.t.Context(), j.Tenant, j.ID)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestProcessTransactions(t *testing.T) {
 		t.Errorf("job is %+v", j.Draft)
 	}
 	want := "index,account_id,date,amount,is_revenue\n0,A,2024-01-02,10.50,\n1,7,2024-01-02T10:00:00Z,-3,false\n"
-	source, err := s.jobs.Source(t.Context(), j.ID)
+	source, err := s.jobs.Source(t.Context(), j.Tenant, j.ID)
 	if err != nil || len(source) != 1 {
 		t.Fatal(source, err)
 	}

@@ -1,6 +1,6 @@
 // Package migrations brings a Postgres database to the schema of this build:
-// River's tables first, at a pinned version, then our own numbered files, which
-// are embedded.
+// River's tables first, at a pinned version, then our own numbered files, then what
+// each role may do, of grants. All are embedded.
 //
 // It does not know what the tables mean, and it never goes back: the Down parts
 // of the files are for development.
@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -19,8 +20,11 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-//go:embed *.sql
+//go:embed *.sql grants/*.sql
 var files embed.FS
+
+// grants are the files of what each role may do. Each is applied whole, every time.
+var grants = []string{"tenant", "worker", "system", "queue"}
 
 const (
 	// riverVersion is the version of River's schema that the River in go.mod
@@ -59,11 +63,34 @@ func Up(ctx context.Context, dsn string, logger *slog.Logger) error {
 	if err := riverUp(ctx, pool, logger); err != nil {
 		return err
 	}
-	return oursUp(ctx, pool, logger)
+	if err := apply(ctx, pool, "roles"); err != nil {
+		return err
+	}
+	if err := oursUp(ctx, pool, logger); err != nil {
+		return err
+	}
+	return apply(ctx, pool, grants...)
+}
+
+// apply runs files of grants in one transaction: nobody sees a role without its rights.
+func apply(ctx context.Context, pool *pgxpool.Pool, names ...string) error {
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		for _, name := range names {
+			text, err := files.ReadFile("grants/" + name + ".sql")
+			if err != nil {
+				return fmt.Errorf("read grants: %w", err)
+			}
+			if _, err := tx.Exec(ctx, string(text)); err != nil {
+				return fmt.Errorf("apply grants/%s.sql: %w", name, err)
+			}
+		}
+		return nil
+	})
 }
 
 // connect opens a small pool whose sessions count in UTC, because goose writes
-// times without a zone.
+// times without a zone, and in which row-level security hides nothing: a migration that
+// it would hide rows from fails.
 func connect(ctx context.Context, dsn string) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
@@ -71,6 +98,7 @@ func connect(ctx context.Context, dsn string) (*pgxpool.Pool, error) {
 	}
 	cfg.MaxConns = maxConns
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	cfg.ConnConfig.RuntimeParams["row_security"] = "off"
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)

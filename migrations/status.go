@@ -13,13 +13,18 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
 )
 
 // ErrPending is returned by Check for a database that this build is ahead of.
 var ErrPending = errors.New("migrations pending")
+
+// Codes of Postgres's errors.
+const (
+	undefinedTable = "42P01"
+	undefinedRole  = "22023" // of set_config: it is invalid_parameter_value
+)
 
 // Line tells whose migration it is. Each line has versions of its own.
 type Line string
@@ -52,11 +57,17 @@ func Status(ctx context.Context, dsn string) ([]Entry, error) {
 	return status(ctx, pool)
 }
 
+// Querier is a connection, a pool or a transaction of a role that may read both lines'
+// tables of versions.
+type Querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
 // Check returns nil when the database has every migration of this build, else
 // an ErrPending that names the first one missing. Migrations of a newer build
 // are no fault: it has started first.
-func Check(ctx context.Context, pool *pgxpool.Pool) error {
-	entries, err := status(ctx, pool)
+func Check(ctx context.Context, db Querier) error {
+	entries, err := status(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -68,7 +79,7 @@ func Check(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-func status(ctx context.Context, pool *pgxpool.Pool) ([]Entry, error) {
+func status(ctx context.Context, db Querier) ([]Entry, error) {
 	theirs, err := riverEntries()
 	if err != nil {
 		return nil, err
@@ -77,10 +88,10 @@ func status(ctx context.Context, pool *pgxpool.Pool) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := fill(ctx, pool, theirs, `SELECT version, created_at FROM river_migration WHERE line = 'main'`); err != nil {
+	if err := fill(ctx, db, theirs, `SELECT version, created_at FROM river_migration WHERE line = 'main'`); err != nil {
 		return nil, err
 	}
-	if err := fill(ctx, pool, ours, `SELECT version_id, tstamp AT TIME ZONE 'UTC' FROM goose_db_version WHERE is_applied`); err != nil {
+	if err := fill(ctx, db, ours, `SELECT version_id, tstamp AT TIME ZONE 'UTC' FROM goose_db_version WHERE is_applied`); err != nil {
 		return nil, err
 	}
 	return append(theirs, ours...), nil
@@ -120,17 +131,19 @@ func ourEntries() ([]Entry, error) {
 }
 
 // fill sets AppliedAt of the entries that query, of versions and times, returns.
-func fill(ctx context.Context, pool *pgxpool.Pool, entries []Entry, query string) error {
-	rows, _ := pool.Query(ctx, query) // ForEachRow returns its error
+func fill(ctx context.Context, db Querier, entries []Entry, query string) error {
 	applied := make(map[int64]time.Time)
-	var version int64
-	var at time.Time
-	_, err := pgx.ForEachRow(rows, []any{&version, &at}, func() error {
-		applied[version] = at.UTC()
-		return nil
-	})
+	rows, err := db.Query(ctx, query)
+	if err == nil {
+		var version int64
+		var at time.Time
+		_, err = pgx.ForEachRow(rows, []any{&version, &at}, func() error {
+			applied[version] = at.UTC()
+			return nil
+		})
+	}
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "42P01" { // undefined_table: nothing was ever applied
+	if errors.As(err, &pg) && (pg.Code == undefinedTable || pg.Code == undefinedRole) { // nothing was ever applied
 		return nil
 	}
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"sluice/internal/drop"
 	"sluice/internal/job"
 	"sluice/internal/pipeline"
+	"sluice/internal/scope"
 	"sluice/internal/span"
 )
 
@@ -119,7 +120,7 @@ func (a *attempt) open(ctx context.Context) (io.ReadCloser, error) {
 		}
 		return bucket.Open(ctx, object), nil
 	}
-	source, err := a.cfg.Jobs.Source(ctx, a.job.ID)
+	source, err := a.cfg.Jobs.Source(ctx, a.job.Tenant, a.job.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +154,7 @@ func closed(w *blob.Writer) (blob.Object, error) {
 func (a *attempt) persist(ctx context.Context, settings pipeline.Settings) error {
 	a.keeper.enter(job.Persisting)
 	committed := func(error) {} // of a transaction that does not come to it
-	err := a.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
+	err := a.cfg.Jobs.InTx(ctx, scope.Worker(a.lease.Tenant), func(tx pgx.Tx) error {
 		if err := a.copyOffers(ctx, tx); err != nil {
 			return err
 		}

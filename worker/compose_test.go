@@ -17,7 +17,7 @@ func TestProcessedFileIsComposed(t *testing.T) {
 	w.exec(`UPDATE uploads SET compose_at = clock_timestamp(), crc64 = $1`, int64(blob.CRC64([]byte(whole))))
 	w.start(func(c *worker.Config) { c.Composer = c.Sweeper.(*upload.Store) })
 	w.eventually("the parts to be one object", func() bool {
-		source, err := w.jobs.Source(t.Context(), id)
+		source, err := w.jobs.Source(t.Context(), tenant, id)
 		w.must(err)
 		return len(source) == 1 && strings.HasSuffix(source[0].Key, "/file") && source[0].SizeBytes == int64(len(whole))
 	})

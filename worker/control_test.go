@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/job"
+	"sluice/internal/scope"
 	"sluice/internal/upload"
 	"sluice/worker"
 )
@@ -74,7 +75,7 @@ func TestRetryOfFailedJob(t *testing.T) {
 	if got := w.results(id)[0]; got != again.Result.Rejects.Key {
 		t.Errorf("kept %s, want %s", got, again.Result.Rejects.Key)
 	}
-	if err := w.jobs.InTx(t.Context(), func(tx pgx.Tx) error { return w.jobs.CancelTx(t.Context(), tx, tenant, id) }); err == nil {
+	if err := w.jobs.InTx(t.Context(), scope.Tenant(tenant), func(tx pgx.Tx) error { return w.jobs.CancelTx(t.Context(), tx, tenant, id) }); err == nil {
 		t.Error("a failed job was cancelled")
 	}
 }
@@ -91,7 +92,7 @@ func TestCancelWhilePersisting(t *testing.T) {
 	w.must(err)
 	w.start()
 	w.await(id, "the job to be persisting", func(j job.Job) bool { return j.Stage == job.Persisting })
-	w.must(w.jobs.InTx(t.Context(), func(tx pgx.Tx) error { return w.jobs.CancelTx(t.Context(), tx, tenant, id) }))
+	w.must(w.jobs.InTx(t.Context(), scope.Tenant(tenant), func(tx pgx.Tx) error { return w.jobs.CancelTx(t.Context(), tx, tenant, id) }))
 	w.eventually("the attempt's end", func() bool {
 		return w.count(`river_job WHERE kind = 'ingest' AND state = 'completed'`) == 1
 	})

@@ -16,6 +16,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"sluice/internal/job"
+	"sluice/internal/scope"
 	"sluice/internal/webhook"
 	"sluice/worker"
 )
@@ -187,7 +188,7 @@ func TestWebhookOfDeadWorker(t *testing.T) {
 			r := w.receiver()
 			hook := w.register(r.URL, webhook.NewSecret())
 			id := w.file(csv...)
-			w.must(w.jobs.InTx(t.Context(), func(tx pgx.Tx) error { return w.jobs.CancelTx(t.Context(), tx, tenant, id) }))
+			w.must(w.jobs.InTx(t.Context(), scope.Tenant(tenant), func(tx pgx.Tx) error { return w.jobs.CancelTx(t.Context(), tx, tenant, id) }))
 			w.exec(after) // in place of the worker that died
 			w.start(tells)
 			if came := <-r.came; came.header.Get("webhook-id") != w.log(hook).ID {
@@ -207,7 +208,7 @@ func TestWebhookAttemptIsFenced(t *testing.T) {
 	w := newWorld(t)
 	hook := w.register("http://127.0.0.1:1/", webhook.NewSecret())
 	id := w.file(csv...)
-	w.must(w.jobs.InTx(t.Context(), func(tx pgx.Tx) error { return w.jobs.CancelTx(t.Context(), tx, tenant, id) }))
+	w.must(w.jobs.InTx(t.Context(), scope.Tenant(tenant), func(tx pgx.Tx) error { return w.jobs.CancelTx(t.Context(), tx, tenant, id) }))
 	args := job.DeliverArgs{Version: 1, DeliveryID: w.log(hook).ID, Fence: 1}
 	d, err := w.jobs.ClaimDelivery(t.Context(), args)
 	w.must(err)
@@ -356,7 +357,7 @@ func TestWebhookThatHangsHoldsUpNobody(t *testing.T) {
 	slow := w.register(hanging.URL, webhook.NewSecret())
 	const events = 150 // more than a worker makes deliveries at a time
 	for range events {
-		w.must(w.jobs.InTx(t.Context(), func(tx pgx.Tx) error { return w.jobs.CancelTx(t.Context(), tx, tenant, w.file(csv...)) }))
+		w.must(w.jobs.InTx(t.Context(), scope.Tenant(tenant), func(tx pgx.Tx) error { return w.jobs.CancelTx(t.Context(), tx, tenant, w.file(csv...)) }))
 	}
 	w.start(func(c *worker.Config) {
 		c.Sender = webhook.NewSender(webhook.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Timeout: time.Hour})

@@ -15,6 +15,7 @@ import (
 	"sluice/internal/job"
 	"sluice/internal/pipeline"
 	"sluice/internal/renewal"
+	"sluice/internal/scope"
 )
 
 // ImportConfig is what an Importer needs; Jobs and Bucket are required.
@@ -143,7 +144,7 @@ func (im *Importer) end(ctx context.Context, stop func(), hold *job.Import, a *a
 		})
 	}
 	stop() // the transaction holds the objects from its first statement on
-	return im.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
+	return im.cfg.Jobs.InTx(ctx, scope.Worker(hold.Lease.Tenant), func(tx pgx.Tx) error {
 		done := Imported{hold.Lease.JobID, source.size, source.crc.Sum64()}
 		if err := im.cfg.Jobs.ClaimImportTx(ctx, tx, hold, in.Draft, done.SizeBytes, done.CRC64); err != nil {
 			return err

@@ -38,7 +38,7 @@ func TestImportKeeps(t *testing.T) {
 	} {
 		j, err := w.imports(t.Context(), strings.NewReader(file), w.keeping())
 		w.must(err)
-		source, err := w.jobs.Source(t.Context(), j.ID)
+		source, err := w.jobs.Source(t.Context(), j.Tenant, j.ID)
 		w.must(err)
 		objects := make([]blob.Object, len(source))
 		for i, o := range source {

@@ -12,6 +12,7 @@ import (
 
 	"sluice/internal/blob"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 	"sluice/worker"
 )
 
@@ -33,20 +34,17 @@ func (w *world) copies(n int) []string {
 	w.Helper()
 	whole := strings.Join(csv, "")
 	ids := []string{w.file(whole)}
-	w.must(w.jobs.InTx(w.Context(), func(tx pgx.Tx) error {
+	w.must(w.jobs.InTx(w.Context(), scope.Tenant(tenant), func(tx pgx.Tx) error {
 		for range n {
 			id := job.NewID()
 			ids = append(ids, id)
 			if err := w.jobs.CreateTx(w.Context(), tx, job.Draft{ID: id, Tenant: tenant, Channel: "tus"}); err != nil {
 				return err
 			}
-			_, err := tx.Exec(w.Context(), `
+			w.exec(`
 				WITH upload AS (INSERT INTO uploads (id, tenant, size_bytes, offset_bytes, state, expires_at)
 					SELECT $1, tenant, size_bytes, offset_bytes, state, expires_at FROM uploads WHERE id = $2 RETURNING id)
 				INSERT INTO parts SELECT upload.id, start_bytes, size_bytes, object_key, etag, crc64 FROM upload, parts WHERE upload_id = $2`, id, ids[0])
-			if err != nil {
-				return err
-			}
 			if err := w.jobs.EnqueueTx(w.Context(), tx, id, int64(len(whole)), blob.CRC64([]byte(whole))); err != nil {
 				return err
 			}

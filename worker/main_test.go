@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"sluice/internal/blob"
 	"sluice/internal/devstack/devtest"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 	"sluice/internal/upload"
 	"sluice/worker"
 )
@@ -34,6 +36,7 @@ type world struct {
 	*testing.T
 	pool    *pgxpool.Pool // the test's own
 	work    *pgxpool.Pool // the workers'
+	queue   *pgxpool.Pool // their River's
 	jobs    *job.Store    // of the test's pool
 	bucket  *blob.Bucket  // not through the proxy
 	proxied *blob.Bucket
@@ -50,6 +53,7 @@ func newWorld(t *testing.T, edit ...func(*pgxpool.Config)) *world {
 	w := &world{T: t}
 	dsn := devtest.DSN(t)
 	w.pool, w.work = open(t, dsn), open(t, dsn, edit...)
+	w.queue = open(t, dsn, append(slices.Clip(edit), scope.QueuePool)...)
 	w.jobs = w.store(w.pool)
 	cfg := devtest.S3Config(t)
 	w.bucket, w.s3 = bucket(t, cfg), cfg
@@ -132,25 +136,19 @@ func (w *world) file(parts ...string) string {
 func (w *world) fileOf(tenant, id string, parts ...string) string {
 	w.Helper()
 	whole := strings.Join(parts, "")
-	w.must(w.jobs.InTx(w.Context(), func(tx pgx.Tx) error {
+	w.must(w.jobs.InTx(w.Context(), scope.Tenant(tenant), func(tx pgx.Tx) error {
 		if err := w.jobs.CreateTx(w.Context(), tx, job.Draft{ID: id, Tenant: tenant, Channel: "tus"}); err != nil {
 			return err
 		}
-		_, err := tx.Exec(w.Context(), `INSERT INTO uploads (id, tenant, size_bytes, offset_bytes, state, expires_at)
+		w.exec(`INSERT INTO uploads (id, tenant, size_bytes, offset_bytes, state, expires_at)
 			VALUES ($1, $2, $3, $3, 'complete', now())`, id, tenant, len(whole))
-		if err != nil {
-			return err
-		}
 		at := 0
 		for i, part := range parts {
 			o, err := w.bucket.Put(w.Context(), fmt.Sprintf("uploads/%s/%s/1-%d", tenant, id, i), []byte(part))
 			if err != nil {
 				return err
 			}
-			_, err = tx.Exec(w.Context(), `INSERT INTO parts VALUES ($1, $2, $3, $4, $5, $6)`, id, at, len(part), o.Key, o.ETag, int64(o.CRC64))
-			if err != nil {
-				return err
-			}
+			w.exec(`INSERT INTO parts VALUES ($1, $2, $3, $4, $5, $6)`, id, at, len(part), o.Key, o.ETag, int64(o.CRC64))
 			at += len(part)
 		}
 		return w.jobs.EnqueueTx(w.Context(), tx, id, int64(len(whole)), blob.CRC64([]byte(whole)))
@@ -174,7 +172,7 @@ func (w *world) build(edit ...func(*worker.Config)) *worker.Worker {
 	uploads, err := upload.New(upload.Config{Pool: w.work, Jobs: jobs, Bucket: w.proxied})
 	w.must(err)
 	cfg := worker.Config{
-		Pool: w.work, Jobs: jobs, Bucket: w.proxied, Sweeper: uploads,
+		Pool: w.queue, Jobs: jobs, Bucket: w.proxied, Sweeper: uploads,
 		SweepEvery: time.Second, SoftStop: time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 	}
 	for _, e := range edit {

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sluice/internal/job"
+	"sluice/internal/scope"
 	"sluice/worker"
 )
 
@@ -52,7 +53,7 @@ func TestRetentionIsBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	const backlog, most = 1010, 1000
-	w.must(w.jobs.InTx(t.Context(), func(tx pgx.Tx) error {
+	w.must(w.jobs.InTx(t.Context(), scope.Tenant(tenant), func(tx pgx.Tx) error {
 		for n := range backlog {
 			if err := w.jobs.CreateTx(t.Context(), tx, job.Draft{ID: lastYear(n), Tenant: tenant, Channel: "tus"}); err != nil {
 				return err

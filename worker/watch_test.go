@@ -13,6 +13,7 @@ import (
 	"sluice/internal/devstack/devtest"
 	"sluice/internal/drop"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 	"sluice/worker"
 )
 
@@ -82,7 +83,7 @@ func TestDropToOffers(t *testing.T) {
 	if again := p.taken("in/b.csv"); again.State != job.JobComplete || again.DuplicateOf != j.ID {
 		t.Errorf("the same file, dropped, is %s and names %q, want %s", again.State, again.DuplicateOf, j.ID)
 	}
-	p.must(p.world.jobs.InTx(t.Context(), func(tx pgx.Tx) error { return p.world.jobs.DeleteTx(t.Context(), tx, tenant, j.ID) }))
+	p.must(p.world.jobs.InTx(t.Context(), scope.Tenant(tenant), func(tx pgx.Tx) error { return p.world.jobs.DeleteTx(t.Context(), tx, tenant, j.ID) }))
 	if got := p.get(uploaded.ID).DuplicateOf; got != "" {
 		t.Errorf("names %q, which is deleted", got)
 	}

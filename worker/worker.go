@@ -154,10 +154,12 @@ func (w *Worker) riverConfig() *river.Config {
 		},
 		JobTimeout:           ingestTimeout,
 		RescueStuckJobsAfter: rescueAfter,
-		FetchCooldown:        fetchCooldown,
-		FetchPollInterval:    fetchPoll,
-		SoftStopTimeout:      w.cfg.SoftStop,
-		PeriodicJobs:         periodic,
+		// Indexes are their owner's to rebuild, and the queue's role owns nothing.
+		ReindexerSchedule: river.NeverSchedule(),
+		FetchCooldown:     fetchCooldown,
+		FetchPollInterval: fetchPoll,
+		SoftStopTimeout:   w.cfg.SoftStop,
+		PeriodicJobs:      periodic,
 	}
 }
 

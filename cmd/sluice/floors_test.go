@@ -34,6 +34,7 @@ const (
 var forbidden = map[string][]string{
 	"internal/money":       {"sluice/internal/rollup", "sluice/parser"},
 	"internal/span":        {"sluice/internal/money", "sluice/internal/job", devtestPkg},
+	"internal/scope":       {"sluice/internal/money", "sluice/internal/job", devtestPkg},
 	"internal/renewal":     {"sluice/internal/money", "sluice/internal/job", devtestPkg},
 	"parser":               {"sluice/internal/money", "sluice/internal/rollup", pgxPkg, "golang.org/x/text/encoding"},
 	"internal/rollup":      {"sluice/parser", "sluice/internal/credit", devtestPkg},

@@ -44,5 +44,5 @@ func (c serveCmd) queue(ctx context.Context, st *stack) (http.Handler, error) {
 	if c.APIKey != "" && c.AdminKey == "" {
 		return nil, nil //nolint:nilnil // nothing is what is served there
 	}
-	return queueUI(ctx, st.pool, st.log)
+	return queueUI(ctx, st.queue, st.log)
 }

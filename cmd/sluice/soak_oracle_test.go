@@ -62,7 +62,7 @@ func (w *soakWorld) settle() {
 // judgeBytes compares the objects that the manifest names, in order, with the file.
 func (w *soakWorld) judgeBytes(s *sender) error {
 	w.Helper()
-	objects, err := w.jobs.Source(w.Context(), s.id)
+	objects, err := w.jobs.Source(w.Context(), job.DefaultTenant, s.id)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 	"sluice/internal/drop"
 	"sluice/internal/idempotency"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 	"sluice/internal/session"
 	"sluice/internal/upload"
 	"sluice/migrations"
@@ -127,7 +128,8 @@ func (s serverSettings) check() error {
 type stack struct {
 	log      *slog.Logger
 	registry *prometheus.Registry
-	pool     *pgxpool.Pool
+	pool     *pgxpool.Pool // of the login role: every query enters a scope
+	queue    *pgxpool.Pool // of River
 	bucket   *blob.Bucket
 	jobs     *job.Store
 	uploads  *upload.Store
@@ -148,7 +150,7 @@ func (s serverSettings) open(ctx context.Context, log *slog.Logger) (_ *stack, e
 	if st.tracer, st.flush, err = tracing(ctx, log); err != nil {
 		return nil, err
 	}
-	if st.pool, err = s.openPool(ctx); err != nil {
+	if err = s.openPools(ctx, st); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	defer func() {
@@ -192,20 +194,27 @@ func (s serverSettings) open(ctx context.Context, log *slog.Logger) (_ *stack, e
 	return st, err
 }
 
-// openPool opens a pool whose sessions end when a transaction waits for its
+// openPools opens pools whose sessions end when a transaction waits for its
 // client longer than a lease lives: the client was stopped, and what it has
-// locked is others' by then.
-func (s serverSettings) openPool(ctx context.Context) (*pgxpool.Pool, error) {
+// locked is others' by then. That of the queue connects when it is first used.
+func (s serverSettings) openPools(ctx context.Context, st *stack) error {
 	cfg, err := pgxpool.ParseConfig(s.DatabaseURL)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	set := fmt.Sprintf("SET idle_in_transaction_session_timeout = %d", s.LeaseExpiry.Milliseconds())
 	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, set)
 		return err
 	}
-	return pgxpool.NewWithConfig(ctx, cfg)
+	if st.pool, err = pgxpool.NewWithConfig(ctx, cfg.Copy()); err != nil {
+		return err
+	}
+	scope.QueuePool(cfg)
+	if st.queue, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
+		st.pool.Close()
+	}
+	return err
 }
 
 func (s s3Settings) bucket(ctx context.Context, r prometheus.Registerer) (*blob.Bucket, error) {
@@ -231,7 +240,9 @@ func (s s3Settings) openBucket(ctx context.Context, st *stack) (err error) {
 }
 
 // migrated returns nil when the database is at this binary's version.
-func (st *stack) migrated(ctx context.Context) error { return migrations.Check(ctx, st.pool) }
+func (st *stack) migrated(ctx context.Context) error {
+	return migrations.Check(ctx, scope.Over(st.pool, scope.System))
+}
 
 // needs are what /readyz of a gateway and of a worker asks for.
 func (st *stack) needs() gateway.Needs {
@@ -239,6 +250,7 @@ func (st *stack) needs() gateway.Needs {
 }
 
 func (st *stack) close() {
+	st.queue.Close()
 	st.pool.Close()
 	if st.flush != nil {
 		st.flush()

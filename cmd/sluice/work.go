@@ -63,7 +63,7 @@ func (s workerSettings) work(ctx context.Context, st *stack, fleet fleetSettings
 		composer = st.uploads
 	}
 	w, err := worker.New(worker.Config{
-		Composer: composer, Sender: webhook.NewSender(webhook.Config{Allow: s.WebhookAllow}), Pool: st.pool, Jobs: st.jobs, Bucket: st.bucket, Sweeper: st.uploads, Drops: st.drops,
+		Composer: composer, Sender: webhook.NewSender(webhook.Config{Allow: s.WebhookAllow}), Pool: st.queue, Jobs: st.jobs, Bucket: st.bucket, Sweeper: st.uploads, Drops: st.drops,
 		SweepEvery: min(fleet.SweepGrace, sweepEvery), Retention: fleet.JobRetention,
 		Concurrency: s.WorkerConcurrency, JobMemoryBytes: int64(s.JobMemoryBytes), TempDir: s.TempDir, Logger: st.log, Registerer: st.registry, Tracer: st.tracer,
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sluice/internal/access/db"
+	"sluice/internal/scope"
 )
 
 //go:generate ../../.bin/sqlc generate
@@ -92,7 +93,7 @@ func New(cfg Config) (*Store, error) {
 		return nil, errors.New("access: Fresh must not be negative")
 	}
 	return &Store{
-		pool: cfg.Pool, q: db.New(cfg.Pool), fresh: cmp.Or(cfg.Fresh, defaultFresh),
+		pool: cfg.Pool, q: db.New(scope.Over(cfg.Pool, scope.System)), fresh: cmp.Or(cfg.Fresh, defaultFresh),
 		log: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), cache: newCache(),
 	}, nil
 }

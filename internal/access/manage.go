@@ -10,6 +10,7 @@ import (
 
 	"sluice/internal/access/db"
 	"sluice/internal/audit"
+	"sluice/internal/scope"
 )
 
 // Draft is a key to be made.
@@ -57,7 +58,7 @@ func (s *Store) Create(ctx context.Context, d Draft) (NewKey, error) {
 
 // change calls fn in a transaction after which everybody looks at keys anew.
 func (s *Store) change(ctx context.Context, fn func(pgx.Tx) (NewKey, error)) (made NewKey, err error) {
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
+	err = pgx.BeginFunc(ctx, scope.Over(s.pool, scope.System), func(tx pgx.Tx) (err error) {
 		if made, err = fn(tx); err != nil {
 			return err
 		}
@@ -68,7 +69,7 @@ func (s *Store) change(ctx context.Context, fn func(pgx.Tx) (NewKey, error)) (ma
 }
 
 func (s *Store) tell(ctx context.Context, tx pgx.Tx, id string) error {
-	if err := s.q.WithTx(tx).TellChange(ctx, id); err != nil {
+	if err := db.New(tx).TellChange(ctx, id); err != nil {
 		return fmt.Errorf("tell change of access: %w", err)
 	}
 	return nil
@@ -77,7 +78,7 @@ func (s *Store) tell(ctx context.Context, tx pgx.Tx, id string) error {
 func (s *Store) insert(ctx context.Context, tx pgx.Tx, d Draft) (NewKey, error) {
 	text, id := newKey()
 	sum := digestOf(text)
-	row, err := s.q.WithTx(tx).InsertKey(ctx, db.InsertKeyParams{
+	row, err := db.New(tx).InsertKey(ctx, db.InsertKeyParams{
 		ID: id, Tenant: d.Tenant, Role: string(d.Role), Name: d.Name, Digest: sum[:], Lifetime: d.Lifetime,
 	})
 	if err != nil {
@@ -102,7 +103,7 @@ func (s *Store) Rotate(ctx context.Context, id string, grace time.Duration) (New
 		if err != nil {
 			return NewKey{}, err
 		}
-		_, err = s.q.WithTx(tx).ReplaceKey(ctx, db.ReplaceKeyParams{ReplacedBy: &made.ID, Grace: grace, Tenant: old.Tenant, ID: old.ID})
+		_, err = db.New(tx).ReplaceKey(ctx, db.ReplaceKeyParams{ReplacedBy: &made.ID, Grace: grace, Tenant: old.Tenant, ID: old.ID})
 		if err != nil {
 			return NewKey{}, fmt.Errorf("replace key %s: %w", id, err)
 		}
@@ -117,7 +118,7 @@ func (s *Store) Revoke(ctx context.Context, id string) error {
 		if err != nil {
 			return NewKey{}, err
 		}
-		n, err := s.q.WithTx(tx).RevokeKey(ctx, db.RevokeKeyParams{Tenant: k.Tenant, ID: k.ID})
+		n, err := db.New(tx).RevokeKey(ctx, db.RevokeKeyParams{Tenant: k.Tenant, ID: k.ID})
 		if err != nil {
 			return NewKey{}, fmt.Errorf("revoke key %s: %w", id, err)
 		}
@@ -130,7 +131,7 @@ func (s *Store) Revoke(ctx context.Context, id string) error {
 }
 
 func (s *Store) lock(ctx context.Context, tx pgx.Tx, id string) (db.LockKeyRow, error) {
-	k, err := s.q.WithTx(tx).LockKey(ctx, id)
+	k, err := db.New(tx).LockKey(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return k, ErrNoKey
 	}

@@ -12,6 +12,7 @@ import (
 
 	"sluice/internal/access/db"
 	"sluice/internal/audit"
+	"sluice/internal/scope"
 )
 
 // SessionPrefix begins every session.
@@ -32,8 +33,8 @@ func (s *Store) Begin(ctx context.Context, p Principal, life time.Duration, ends
 	if !endsAt.IsZero() {
 		params.EndsAt = &endsAt
 	}
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if ends, err = s.q.WithTx(tx).BeginSession(ctx, params); err != nil {
+	err = pgx.BeginFunc(ctx, scope.Over(s.pool, scope.System), func(tx pgx.Tx) error {
+		if ends, err = db.New(tx).BeginSession(ctx, params); err != nil {
 			return fmt.Errorf("begin session: %w", err)
 		}
 		return audit.Record(ctx, tx, audit.Act{Tenant: p.Tenant, Action: audit.SessionCreate, Subject: SessionID(text)})
@@ -78,8 +79,8 @@ func (s *Store) End(ctx context.Context, text string) error {
 		return nil
 	}
 	d := digestOf(text)
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		tenants, err := s.q.WithTx(tx).EndSession(ctx, d[:])
+	err := pgx.BeginFunc(ctx, scope.Over(s.pool, scope.System), func(tx pgx.Tx) error {
+		tenants, err := db.New(tx).EndSession(ctx, d[:])
 		if err != nil {
 			return fmt.Errorf("end session: %w", err)
 		}

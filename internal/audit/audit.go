@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sluice/internal/audit/db"
+	"sluice/internal/scope"
 )
 
 //go:generate ../../.bin/sqlc generate
@@ -76,18 +77,21 @@ type Config struct {
 }
 
 // Log reads the log. Any number of goroutines may share it.
-type Log struct{ q *db.Queries }
+type Log struct{ pool *pgxpool.Pool }
 
 // New returns the log of cfg.
 func New(cfg Config) (*Log, error) {
 	if cfg.Pool == nil {
 		return nil, errors.New("audit: Pool is required")
 	}
-	return &Log{q: db.New(cfg.Pool)}, nil
+	return &Log{pool: cfg.Pool}, nil
 }
 
+// of returns the queries of a tenant, or of the system for "".
+func (l *Log) of(tenant string) *db.Queries { return db.New(scope.Over(l.pool, scope.Of(tenant))) }
+
 // Note records what changes no row of ours, such as a read. What must not be done unrecorded begins after its return.
-func (l *Log) Note(ctx context.Context, a Act) error { return record(ctx, l.q, a) }
+func (l *Log) Note(ctx context.Context, a Act) error { return record(ctx, l.of(a.Tenant), a) }
 
 // Filter says which entries are listed. Its zero value is all of them.
 type Filter struct {
@@ -107,7 +111,7 @@ func (l *Log) List(ctx context.Context, f Filter, limit int) ([]Entry, error) {
 	if !f.Since.IsZero() {
 		p.Since = &f.Since
 	}
-	rows, err := l.q.ListEntries(ctx, p)
+	rows, err := l.of(f.Tenant).ListEntries(ctx, p)
 	if err != nil {
 		return nil, fmt.Errorf("list audit log: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"sluice/internal/scope"
 	"sluice/migrations"
 )
 
@@ -24,8 +25,8 @@ const (
 // Checks of the database, in their order.
 const (
 	reach    = "database: reach"
-	migrated = "database: migrations"
 	role     = "database: role"
+	migrated = "database: migrations"
 	clock    = "database: clock"
 	events   = "database: events"
 )
@@ -37,15 +38,18 @@ func (l *look) database(ctx context.Context) {
 	switch {
 	case err != nil:
 		l.add(reach, Fail, err.Error(), unreachable(err))
-		l.skip("the database is not reached", migrated, role, clock, events)
+		l.skip("the database is not reached", role, migrated, clock, events)
 		return
 	case number < leastPostgres:
 		l.add(reach, Fail, "PostgreSQL "+version, "Sluice needs PostgreSQL 15 or later")
 	default:
 		l.add(reach, OK, "PostgreSQL "+version, "")
 	}
-	l.migrated(ctx)
-	l.role(ctx)
+	if l.role(ctx) {
+		l.migrated(ctx)
+	} else {
+		l.skip("Sluice's roles are not there for the user", migrated)
+	}
 	ahead, err := l.databaseSkew(ctx)
 	l.skew(clock, "PostgreSQL", ahead, err)
 	l.events(ctx)
@@ -67,37 +71,44 @@ func unreachable(err error) string {
 }
 
 func (l *look) migrated(ctx context.Context) {
-	if err := migrations.Check(ctx, l.cfg.Pool); err != nil {
+	if err := migrations.Check(ctx, scope.Over(l.cfg.Pool, scope.System)); err != nil {
 		l.add(migrated, Fail, err.Error(), "run: sluice migrate up")
 		return
 	}
 	l.add(migrated, OK, "all applied", "")
 }
 
-// role asks whether the user may do to each table what Sluice does.
-func (l *look) role(ctx context.Context) {
-	var super bool
+// role asks whether the user may become what Sluice's transactions run as, and
+// whether row-level security would hold where one of them did not. It returns false
+// where it may not.
+func (l *look) role(ctx context.Context) bool {
+	var free bool
 	var user string
-	var missing []string
+	var missing, loose []string
 	err := l.cfg.Pool.QueryRow(ctx, `
-		SELECT current_user, (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
-		  COALESCE((SELECT array_agg(privilege || ' on ' || name ORDER BY name, privilege) FROM (
-		    SELECT c.relname AS name, p AS privilege
-		    FROM pg_class c, unnest(CASE c.relkind WHEN 'S' THEN ARRAY['USAGE'] ELSE ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'] END) AS p
-		    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'S') AND c.relname NOT LIKE 'goose%'
-		      AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, p) ELSE has_table_privilege(c.oid, p) END) AS lacking), '{}')`,
-	).Scan(&user, &super, &missing)
+		SELECT current_user, (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user),
+		  COALESCE((SELECT array_agg(r ORDER BY r) FROM unnest($1::text[]) AS r
+		    WHERE NOT COALESCE((SELECT pg_has_role(current_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = r), false)), '{}'),
+		  COALESCE((SELECT array_agg(rolname::text ORDER BY rolname) FROM pg_roles WHERE rolname = ANY($1) AND (rolsuper OR rolbypassrls)), '{}')`,
+		scope.Roles(),
+	).Scan(&user, &free, &missing, &loose)
 	switch {
 	case err != nil:
 		l.add(role, Fail, err.Error(), "see the check before it")
 	case len(missing) > 0:
-		l.add(role, Fail, fmt.Sprintf("user %s lacks %s", user, strings.Join(missing, ", ")),
-			"grant these to the user, or let the owner of the tables be the user of SLUICE_DATABASE_URL")
-	case super:
-		l.add(role, Warn, "user "+user+" is a superuser", "a user that owns the tables is enough, and can do less harm")
+		list := strings.Join(missing, ", ")
+		l.add(role, Fail, fmt.Sprintf("user %s may not become %s", user, list),
+			"run sluice migrate up, or have an administrator apply migrations/grants/roles.sql and then: GRANT "+list+" TO "+user)
+	case len(loose) > 0:
+		l.add(role, Fail, "row-level security does not hold "+strings.Join(loose, ", "), "ALTER ROLE ... NOSUPERUSER NOBYPASSRLS")
+	case free:
+		l.add(role, Warn, "row-level security does not hold user "+user, "a user that is a member of Sluice's roles and nothing else is enough, and can do less harm")
+		return true
 	default:
 		l.add(role, OK, "user "+user, "")
+		return true
 	}
+	return false
 }
 
 // databaseSkew returns how far the database's clock is ahead, as of the middle of

@@ -13,6 +13,7 @@ import (
 	"sluice/internal/blob"
 	"sluice/internal/drop/db"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 )
 
 const (
@@ -51,7 +52,7 @@ func (s *Store) actAll(ctx context.Context) error {
 // act does what is due longest; of a job alone where one is named. Each step can be
 // done again: a step that was done and not recorded finds it done.
 func (s *Store) act(ctx context.Context, jobID string) (more bool, err error) {
-	due, err := s.q.ClaimAction(ctx, db.ClaimActionParams{JobID: jobID, Lease: actLease})
+	due, err := s.as(scope.System).ClaimAction(ctx, db.ClaimActionParams{JobID: jobID, Lease: actLease})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
@@ -67,7 +68,7 @@ func (s *Store) act(ctx context.Context, jobID string) (more bool, err error) {
 	r.Gone = r.Outcome == outcomeMoved || r.Outcome == outcomeDeleted || r.Outcome == outcomeGone
 	// A job that failed may be retried, and its tag then says how that ended.
 	r.Done = job.State(due.State) == job.JobComplete || !strings.HasPrefix(r.Outcome, outcomeTagged)
-	if err := s.q.RecordAction(ctx, r); err != nil {
+	if err := s.as(scope.System).RecordAction(ctx, r); err != nil {
 		return false, fmt.Errorf("record action: %w", err)
 	}
 	s.log.InfoContext(ctx, "object disposed of", slog.String("job_id", d.JobID), slog.String("object_key", d.ObjectKey), slog.String("outcome", r.Outcome))

@@ -27,6 +27,7 @@ import (
 	"sluice/internal/blob"
 	"sluice/internal/drop/db"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 )
 
 // Channel is what jobs of this door are told apart by.
@@ -52,7 +53,6 @@ type Config struct {
 // share it, and any number of processes the database.
 type Store struct {
 	cfg   Config
-	q     *db.Queries
 	river *river.Client[pgx.Tx] // inserts only
 	log   *slog.Logger
 }
@@ -73,8 +73,11 @@ func New(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make river client: %w", err)
 	}
-	return &Store{cfg: cfg, q: db.New(cfg.Pool), river: rc, log: cfg.Logger}, nil
+	return &Store{cfg: cfg, river: rc, log: cfg.Logger}, nil
 }
+
+// as returns the queries of a scope, each a transaction of its own.
+func (s *Store) as(sc scope.Scope) *db.Queries { return db.New(scope.Over(s.cfg.Pool, sc)) }
 
 // Interval is how long an object may lie unseen.
 func (s *Store) Interval() time.Duration { return s.cfg.Interval }

@@ -13,6 +13,7 @@ import (
 
 	"sluice/internal/blob"
 	"sluice/internal/drop/db"
+	"sluice/internal/scope"
 )
 
 // Hint says where an object may be. It is never believed further than that.
@@ -87,7 +88,7 @@ func (s *Store) Hint(ctx context.Context, hints []Hint) error {
 }
 
 func (s *Store) hint(ctx context.Context, h Hint) error {
-	row, err := s.q.FindWatch(ctx, db.FindWatchParams{Bucket: h.Bucket, ObjectKey: h.Key})
+	row, err := s.as(scope.System).FindWatch(ctx, db.FindWatchParams{Bucket: h.Bucket, ObjectKey: h.Key})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -119,8 +120,8 @@ func (s *Store) hint(ctx context.Context, h Hint) error {
 
 // listSoon has the watch listed: only a list tells which name is the smallest.
 func (s *Store) listSoon(ctx context.Context, id string) error {
-	return pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
-		if err := s.q.WithTx(tx).ListSoon(ctx, id); err != nil {
+	return pgx.BeginFunc(ctx, scope.Over(s.cfg.Pool, scope.System), func(tx pgx.Tx) error {
+		if err := db.New(tx).ListSoon(ctx, id); err != nil {
 			return fmt.Errorf("make listing of watch %s due: %w", id, err)
 		}
 		if _, err := s.river.InsertTx(ctx, tx, RoundArgs{}, nil); err != nil {

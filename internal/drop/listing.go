@@ -11,6 +11,7 @@ import (
 
 	"sluice/internal/blob"
 	"sluice/internal/drop/db"
+	"sluice/internal/scope"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 func (s *Store) Round(ctx context.Context) error {
 	err := errors.Join(s.advanceAll(ctx), s.actAll(ctx))
 	for {
-		row, claimed := s.q.ClaimListing(ctx, listLease)
+		row, claimed := s.as(scope.System).ClaimListing(ctx, listLease)
 		if errors.Is(claimed, pgx.ErrNoRows) {
 			return err
 		}
@@ -59,7 +60,7 @@ func (s *Store) list(ctx context.Context, row db.Watch) error {
 	case more:
 		return s.yield(ctx, row, 0, "")
 	}
-	err = s.q.EndListing(ctx, db.EndListingParams{ID: row.ID, ListFence: row.ListFence, Pause: s.cfg.Interval / 2})
+	err = s.as(scope.System).EndListing(ctx, db.EndListingParams{ID: row.ID, ListFence: row.ListFence, Pause: s.cfg.Interval / 2})
 	if err != nil {
 		return fmt.Errorf("end listing of watch %s: %w", row.ID, err)
 	}
@@ -67,7 +68,7 @@ func (s *Store) list(ctx context.Context, row db.Watch) error {
 }
 
 func (s *Store) yield(ctx context.Context, row db.Watch, pause time.Duration, reason string) error {
-	err := s.q.YieldListing(context.WithoutCancel(ctx), db.YieldListingParams{ID: row.ID, ListFence: row.ListFence, Pause: pause, ListError: reason})
+	err := s.as(scope.System).YieldListing(context.WithoutCancel(ctx), db.YieldListingParams{ID: row.ID, ListFence: row.ListFence, Pause: pause, ListError: reason})
 	if err != nil {
 		return fmt.Errorf("yield listing of watch %s: %w", row.ID, err)
 	}
@@ -98,7 +99,7 @@ func (s *Store) pages(ctx context.Context, w Watch, row *db.Watch) (more bool, e
 			return false, fmt.Errorf("list %s/%s: the server does not say where to go on", w.Bucket, w.Prefix)
 		}
 		at = next
-		n, err := s.q.SaveListing(ctx, db.SaveListingParams{
+		n, err := s.as(scope.System).SaveListing(ctx, db.SaveListingParams{
 			ID: row.ID, ListFence: row.ListFence, ListKey: at.Key, ListVersion: at.VersionID, Lease: listLease,
 		})
 		if err != nil {
@@ -163,7 +164,7 @@ func (s *Store) known(ctx context.Context, w Watch, page []blob.Found) (map[iden
 			keys = append(keys, o.Key)
 		}
 	}
-	rows, err := s.q.KnownKeys(ctx, db.KnownKeysParams{Bucket: w.Bucket, Keys: keys})
+	rows, err := s.as(scope.System).KnownKeys(ctx, db.KnownKeysParams{Bucket: w.Bucket, Keys: keys})
 	if err != nil {
 		return nil, fmt.Errorf("read ledger: %w", err)
 	}

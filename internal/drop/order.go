@@ -7,14 +7,16 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"sluice/internal/drop/db"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 )
 
 // advance gives the next file of a watch in order its turn, if the one before has
 // ended. Any number of processes may try.
 func (s *Store) advance(ctx context.Context, watchID string) error {
-	return s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
-		q := s.q.WithTx(tx)
+	return s.cfg.Jobs.InTx(ctx, scope.System, func(tx pgx.Tx) error {
+		q := db.New(tx)
 		if _, err := q.LockWatch(ctx, watchID); errors.Is(err, pgx.ErrNoRows) {
 			return nil // removed, and all that waited was started then
 		} else if err != nil {
@@ -37,7 +39,7 @@ func (s *Store) advance(ctx context.Context, watchID string) error {
 // the watch.
 func (s *Store) start(ctx context.Context, tx pgx.Tx, watchID string) (started bool, err error) {
 	for {
-		next, err := s.q.WithTx(tx).TakeTurn(ctx, watchID)
+		next, err := db.New(tx).TakeTurn(ctx, watchID)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return false, nil
 		}
@@ -55,7 +57,7 @@ func (s *Store) start(ctx context.Context, tx pgx.Tx, watchID string) (started b
 // advanceAll gives every watch that waits for nobody its turn: what a worker that
 // died did not come to.
 func (s *Store) advanceAll(ctx context.Context) error {
-	ids, err := s.q.WatchesWaiting(ctx)
+	ids, err := s.as(scope.System).WatchesWaiting(ctx)
 	if err != nil {
 		return fmt.Errorf("list watches that wait: %w", err)
 	}
@@ -71,7 +73,7 @@ func (s *Store) advanceAll(ctx context.Context) error {
 // in order gets its turn, and what is to be done with the object is done. It may
 // be called for any job, and again; what it misses Round does.
 func (s *Store) Ended(ctx context.Context, jobID string) error {
-	watchID, err := s.q.WatchOfJob(ctx, jobID)
+	watchID, err := s.as(scope.System).WatchOfJob(ctx, jobID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strings"
+
+	"sluice/internal/scope"
 )
 
 // probeName is in the keys of probes, and in no key that a watch takes.
@@ -29,7 +31,7 @@ func isProbe(key string) bool { return strings.Contains(key, probeName) }
 
 // heard says to who has written the probe that its event has arrived.
 func (s *Store) heard(ctx context.Context, h Hint) error {
-	if err := s.q.TellProbe(ctx, h.Bucket+"/"+h.Key); err != nil {
+	if err := s.as(scope.System).TellProbe(ctx, h.Bucket+"/"+h.Key); err != nil {
 		return fmt.Errorf("tell of probe: %w", err)
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"sluice/internal/blob"
 	"sluice/internal/drop/db"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 )
 
 // What an object may say of itself, in its user metadata.
@@ -31,7 +32,7 @@ func (s *Store) take(ctx context.Context, w Watch, found blob.Found) error {
 		return nil
 	}
 	taken := false
-	err := s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
+	err := s.cfg.Jobs.InTx(ctx, scope.Tenant(w.Tenant), func(tx pgx.Tx) error {
 		var err error
 		taken, err = s.takeTx(ctx, tx, w, found)
 		return err
@@ -49,7 +50,7 @@ func (w Watch) older(found blob.Found) bool {
 }
 
 func (s *Store) takeTx(ctx context.Context, tx pgx.Tx, w Watch, found blob.Found) (bool, error) {
-	q := s.q.WithTx(tx)
+	q := db.New(tx)
 	if _, err := q.HoldWatch(ctx, w.ID); errors.Is(err, pgx.ErrNoRows) {
 		return false, nil // removed meanwhile
 	} else if err != nil {
@@ -108,7 +109,7 @@ func (w Watch) target(key, jobID string) string {
 // Source is where the bytes of a job of this door are: one version of one object,
 // of the bucket that is returned with it. Another job is job.ErrNotFound.
 func (s *Store) Source(ctx context.Context, tenant, jobID string) (*blob.Bucket, blob.Object, error) {
-	r, err := s.q.GetSource(ctx, db.GetSourceParams{JobID: jobID, Tenant: tenant})
+	r, err := s.as(scope.Worker(tenant)).GetSource(ctx, db.GetSourceParams{JobID: jobID, Tenant: tenant})
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = job.ErrNotFound
 	}

@@ -16,6 +16,7 @@ import (
 	"sluice/internal/blob"
 	"sluice/internal/drop/db"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 )
 
 // After is what becomes of an object when its job has ended.
@@ -117,8 +118,8 @@ func (s *Store) Add(ctx context.Context, d Draft) (Watch, error) {
 		d.Since = now
 	}
 	var row db.Watch
-	err = pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
-		if row, err = s.insert(ctx, s.q.WithTx(tx), d); err != nil {
+	err = pgx.BeginFunc(ctx, scope.Over(s.cfg.Pool, scope.System), func(tx pgx.Tx) error {
+		if row, err = s.insert(ctx, db.New(tx), d); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Act{Tenant: row.Tenant, Action: audit.WatchCreate, Subject: row.ID})
@@ -211,7 +212,7 @@ func (s *Store) probe(ctx context.Context, d Draft) (time.Time, error) {
 
 // List returns a tenant's watches, oldest first; of every tenant for "".
 func (s *Store) List(ctx context.Context, tenant string) ([]Watch, error) {
-	rows, err := s.q.ListWatches(ctx, tenant)
+	rows, err := s.as(scope.Of(tenant)).ListWatches(ctx, tenant)
 	if err != nil {
 		return nil, fmt.Errorf("list watches: %w", err)
 	}
@@ -227,7 +228,7 @@ func (s *Store) Get(ctx context.Context, tenant, id string) (Watch, error) {
 	if !validID(id) {
 		return Watch{}, ErrNotFound
 	}
-	row, err := s.q.GetWatch(ctx, db.GetWatchParams{ID: id, Tenant: tenant})
+	row, err := s.as(scope.Of(tenant)).GetWatch(ctx, db.GetWatchParams{ID: id, Tenant: tenant})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Watch{}, ErrNotFound
 	}
@@ -245,8 +246,8 @@ func (s *Store) Remove(ctx context.Context, tenant, id string) error {
 	if err != nil {
 		return err
 	}
-	return s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
-		q := s.q.WithTx(tx)
+	return s.cfg.Jobs.InTx(ctx, scope.Tenant(w.Tenant), func(tx pgx.Tx) error {
+		q := db.New(tx)
 		n, err := q.DeleteWatch(ctx, db.DeleteWatchParams{ID: id, Tenant: w.Tenant})
 		if err != nil {
 			return fmt.Errorf("delete watch %s: %w", id, err)

@@ -20,6 +20,7 @@ import (
 
 	"sluice/internal/idempotency/db"
 	"sluice/internal/renewal"
+	"sluice/internal/scope"
 )
 
 //go:generate ../../.bin/sqlc generate
@@ -43,7 +44,7 @@ type Config struct {
 
 // Store keeps keys in Postgres. Any number of goroutines may share it.
 type Store struct {
-	q     *db.Queries
+	pool  *pgxpool.Pool
 	lease time.Duration
 	log   *slog.Logger
 }
@@ -57,9 +58,12 @@ func New(cfg Config) (*Store, error) {
 		return nil, errors.New("idempotency: Lease must not be negative")
 	}
 	return &Store{
-		q: db.New(cfg.Pool), lease: cmp.Or(cfg.Lease, time.Minute), log: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
+		pool: cfg.Pool, lease: cmp.Or(cfg.Lease, time.Minute), log: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
 	}, nil
 }
+
+// as returns the queries of a scope, each a transaction of its own.
+func (s *Store) as(sc scope.Scope) *db.Queries { return db.New(scope.Over(s.pool, sc)) }
 
 // ValidKey tells whether a key may be an Idempotency-Key: 1 to 255 visible characters of ASCII.
 func ValidKey(key string) bool {
@@ -96,11 +100,11 @@ type Claim struct {
 
 // Claim takes the tenant's key, or finds its first answer. It returns ErrBusy while another request has it.
 func (s *Store) Claim(ctx context.Context, tenant, key string) (*Claim, error) {
-	if err := s.q.DropKeys(ctx); err != nil {
+	if err := s.as(scope.System).DropKeys(ctx); err != nil {
 		return nil, fmt.Errorf("drop keys: %w", err)
 	}
 	c := &Claim{store: s, tenant: tenant, key: key, holder: rand.Text(), stop: func() {}}
-	n, err := s.q.TakeKey(ctx, db.TakeKeyParams{Tenant: tenant, Key: key, Holder: c.holder, Lease: s.lease})
+	n, err := s.as(scope.Tenant(tenant)).TakeKey(ctx, db.TakeKeyParams{Tenant: tenant, Key: key, Holder: c.holder, Lease: s.lease})
 	if err != nil {
 		return nil, fmt.Errorf("take key: %w", err)
 	}
@@ -108,7 +112,7 @@ func (s *Store) Claim(ctx context.Context, tenant, key string) (*Claim, error) {
 		c.stop = c.renew(ctx)
 		return c, nil
 	}
-	row, err := s.q.GetKey(ctx, db.GetKeyParams{Tenant: tenant, Key: key})
+	row, err := s.as(scope.Tenant(tenant)).GetKey(ctx, db.GetKeyParams{Tenant: tenant, Key: key})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows): // freed just now
 		return nil, ErrBusy
@@ -128,7 +132,7 @@ func (s *Store) Claim(ctx context.Context, tenant, key string) (*Claim, error) {
 func (c *Claim) renew(ctx context.Context) (stop func()) {
 	ctx = context.WithoutCancel(ctx) // it ends with Release, whatever becomes of the client
 	return renewal.Every(ctx, c.store.lease/4, func(ctx context.Context) bool {
-		err := c.store.q.RenewKey(ctx, db.RenewKeyParams{Tenant: c.tenant, Key: c.key, Holder: c.holder, Lease: c.store.lease})
+		err := c.store.as(scope.Tenant(c.tenant)).RenewKey(ctx, db.RenewKeyParams{Tenant: c.tenant, Key: c.key, Holder: c.holder, Lease: c.store.lease})
 		if err != nil && ctx.Err() == nil {
 			c.store.log.WarnContext(ctx, "idempotency key not renewed", "err", err)
 		}
@@ -144,7 +148,7 @@ type Step = func(pgx.Tx) error
 func (c *Claim) Keep(ctx context.Context, a Answer) Step {
 	return func(tx pgx.Tx) error {
 		status := int32(a.Status)
-		n, err := c.store.q.WithTx(tx).KeepAnswer(ctx, db.KeepAnswerParams{
+		n, err := db.New(tx).KeepAnswer(ctx, db.KeepAnswerParams{
 			Tenant: c.tenant, Key: c.key, Holder: c.holder,
 			Fingerprint: a.Fingerprint[:], JobID: &a.JobID, Status: &status, Answer: &a.Body, Kept: kept,
 		})
@@ -166,7 +170,7 @@ func (c *Claim) Release(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), freeTimeout) // the client may have gone
 	defer cancel()
-	if err := c.store.q.FreeKey(ctx, db.FreeKeyParams{Tenant: c.tenant, Key: c.key, Holder: c.holder}); err != nil {
+	if err := c.store.as(scope.Tenant(c.tenant)).FreeKey(ctx, db.FreeKeyParams{Tenant: c.tenant, Key: c.key, Holder: c.holder}); err != nil {
 		c.store.log.WarnContext(ctx, "idempotency key left to its lease", "err", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"sluice/internal/devstack/devtest"
 	"sluice/internal/idempotency"
+	"sluice/internal/scope"
 )
 
 func TestMain(m *testing.M) { os.Exit(devtest.Main(m)) }
@@ -48,7 +49,7 @@ func (w *world) claim(tenant, key string) *idempotency.Claim {
 
 // keep keeps an answer, in a transaction of its own.
 func (w *world) keep(c *idempotency.Claim, a idempotency.Answer) error {
-	return pgx.BeginFunc(w.Context(), w.pool, c.Keep(w.Context(), a))
+	return pgx.BeginFunc(w.Context(), scope.Over(w.pool, scope.Tenant("acme")), c.Keep(w.Context(), a))
 }
 
 // expire ends the time of every key.

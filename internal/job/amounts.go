@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"sluice/internal/job/db"
+	"sluice/internal/scope"
 )
 
 // maxAmountBins is how many bins Amounts makes at most.
@@ -25,12 +26,12 @@ func (s *Store) Amounts(ctx context.Context, tenant, id string) ([]AmountCount, 
 	if err != nil {
 		return nil, fmt.Errorf("count amounts of job %s: %w", id, err)
 	}
-	r, err := s.q.AmountRange(ctx, db.AmountRangeParams{JobID: id, Fence: fence, Tenant: tenant})
+	r, err := s.as(scope.Tenant(tenant)).AmountRange(ctx, db.AmountRangeParams{JobID: id, Fence: fence, Tenant: tenant})
 	if err != nil {
 		return nil, fmt.Errorf("count amounts of job %s: %w", id, err)
 	}
 	width := amountWidth(r.Least, r.Most)
-	rows, err := s.q.CountAmounts(ctx, db.CountAmountsParams{Width: width, JobID: id, Fence: fence, Tenant: tenant})
+	rows, err := s.as(scope.Tenant(tenant)).CountAmounts(ctx, db.CountAmountsParams{Width: width, JobID: id, Fence: fence, Tenant: tenant})
 	if err != nil {
 		return nil, fmt.Errorf("count amounts of job %s: %w", id, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"sluice/internal/devstack/devtest"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 )
 
 const benchOffers = 100_000
@@ -24,7 +25,7 @@ func BenchmarkOffers(b *testing.B) {
 	b.Run("copy", func(b *testing.B) {
 		rollback := errors.New("rollback")
 		for b.Loop() {
-			err := s.InTx(b.Context(), func(tx pgx.Tx) error {
+			err := s.InTx(b.Context(), scope.Worker(tenant), func(tx pgx.Tx) error {
 				return errors.Join(benchCopy(b, s, tx, l), rollback)
 			})
 			if !errors.Is(err, rollback) {
@@ -33,7 +34,7 @@ func BenchmarkOffers(b *testing.B) {
 		}
 		b.ReportMetric(benchOffers*float64(b.N)/b.Elapsed().Seconds(), "offers/s")
 	})
-	err = s.InTx(b.Context(), func(tx pgx.Tx) error {
+	err = s.InTx(b.Context(), scope.Worker(tenant), func(tx pgx.Tx) error {
 		return errors.Join(benchCopy(b, s, tx, l), s.CompleteTx(b.Context(), tx, l, result()))
 	})
 	if err != nil {
@@ -95,7 +96,7 @@ func benchCopy(b *testing.B, s *job.Store, tx pgx.Tx, l *job.Lease) error {
 func benchLease(b *testing.B, s *job.Store) *job.Lease {
 	b.Helper()
 	d := job.Draft{ID: job.NewID(), Tenant: tenant, Channel: "tus"}
-	err := s.InTx(b.Context(), func(tx pgx.Tx) error {
+	err := s.InTx(b.Context(), scope.Worker(tenant), func(tx pgx.Tx) error {
 		return errors.Join(s.CreateTx(b.Context(), tx, d), s.EnqueueTx(b.Context(), tx, d.ID, 1, 1))
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"sluice/internal/audit"
 	"sluice/internal/job/db"
+	"sluice/internal/scope"
 )
 
 // stopChannel is the channel on which workers are told that a job was taken from
@@ -35,7 +36,7 @@ func (s *Store) CancelTx(ctx context.Context, tx pgx.Tx, tenant, id string) erro
 // bytes are all stored; any other is ErrStep, and an import whose file was not kept
 // ErrNoSource. Deaths of its workers are forgotten, but it goes on being tried alone.
 func (s *Store) Retry(ctx context.Context, tenant, id string) error {
-	return s.InTx(ctx, func(tx pgx.Tx) error {
+	return s.InTx(ctx, scope.Tenant(tenant), func(tx pgx.Tx) error {
 		j, err := s.lockOwn(ctx, tx, tenant, id)
 		if err != nil {
 			return err
@@ -69,7 +70,7 @@ func (s *Store) DeleteTx(ctx context.Context, tx pgx.Tx, tenant, id string) erro
 			return err
 		}
 	}
-	q := s.q.WithTx(tx)
+	q := db.New(tx)
 	if err := q.DeleteOffers(ctx, id); err != nil {
 		return fmt.Errorf("delete offers of job %s: %w", id, err)
 	}
@@ -88,7 +89,7 @@ func (s *Store) lockOwn(ctx context.Context, tx pgx.Tx, tenant, id string) (db.L
 	if !storable(id) {
 		return db.LockOwnRow{}, ErrNotFound
 	}
-	j, err := s.q.WithTx(tx).LockOwn(ctx, db.LockOwnParams{Tenant: tenant, ID: id})
+	j, err := db.New(tx).LockOwn(ctx, db.LockOwnParams{Tenant: tenant, ID: id})
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = ErrNotFound
 	}

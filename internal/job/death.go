@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/job/db"
+	"sluice/internal/scope"
 )
 
 // maxDeaths is how many workers a job may end before it is Failed. Only deaths
@@ -24,7 +25,7 @@ var poison = Error{Code: "poison", Message: fmt.Sprintf(
 // BeginAlone says that the attempt has its process to itself from now on: if the
 // worker dies, it died of this job. It returns ErrLostLease like Extend.
 func (s *Store) BeginAlone(ctx context.Context, l *Lease) error {
-	n, err := s.q.BeginAlone(ctx, db.BeginAloneParams{ID: l.JobID, Fence: l.Fence})
+	n, err := s.as(scope.Worker(l.Tenant)).BeginAlone(ctx, db.BeginAloneParams{ID: l.JobID, Fence: l.Fence})
 	if err == nil && n == 0 {
 		err = ErrLostLease
 	}
@@ -37,14 +38,14 @@ func (s *Store) BeginAlone(ctx context.Context, l *Lease) error {
 // Died is what becomes of a job whose attempt ended in a panic: the same as if
 // its worker had died.
 func (s *Store) Died(ctx context.Context, l *Lease) error {
-	return s.InTx(ctx, func(tx pgx.Tx) error { return s.buryTx(ctx, tx, l.JobID, l) })
+	return s.InTx(ctx, scope.Worker(l.Tenant), func(tx pgx.Tx) error { return s.buryTx(ctx, tx, l.JobID, l) })
 }
 
 // Survived takes back the death that was counted of an attempt whose worker
 // lives: it was stopped, or cut off from Postgres, and lost its lease meanwhile.
 // Where none was counted it does nothing.
 func (s *Store) Survived(ctx context.Context, l *Lease) error {
-	n, err := s.q.TakeDeathBack(ctx, db.TakeDeathBackParams{ID: l.JobID, Fence: l.Fence})
+	n, err := s.as(scope.Worker(l.Tenant)).TakeDeathBack(ctx, db.TakeDeathBackParams{ID: l.JobID, Fence: l.Fence})
 	if err != nil {
 		return fmt.Errorf("take death of job %s back: %w", l.JobID, err)
 	}
@@ -57,7 +58,7 @@ func (s *Store) Survived(ctx context.Context, l *Lease) error {
 // recoverTx enqueues a stranded job anew: one that is queued as it is, one that
 // is held as one whose worker died.
 func (s *Store) recoverTx(ctx context.Context, tx pgx.Tx, id string) error {
-	j, err := s.q.WithTx(tx).LockJob(ctx, id)
+	j, err := db.New(tx).LockJob(ctx, id)
 	if err != nil {
 		return fmt.Errorf("lock job %s: %w", id, err)
 	}
@@ -71,7 +72,7 @@ func (s *Store) recoverTx(ctx context.Context, tx pgx.Tx, id string) error {
 // buryTx ends an attempt whose worker died. The job is to be tried alone, unless
 // it has ended so many workers that were alone with it that it is Failed.
 func (s *Store) buryTx(ctx context.Context, tx pgx.Tx, id string, held *Lease) error {
-	j, err := s.q.WithTx(tx).LockJob(ctx, id)
+	j, err := db.New(tx).LockJob(ctx, id)
 	if held != nil && errors.Is(err, pgx.ErrNoRows) {
 		return ErrLostLease
 	}

@@ -13,6 +13,7 @@ import (
 
 	"sluice/internal/audit"
 	"sluice/internal/job/db"
+	"sluice/internal/scope"
 )
 
 // DeliverQueue is the queue of deliveries: a slow receiver takes no place from
@@ -82,7 +83,7 @@ type Attempt struct {
 // part of the step's transaction: who is told, and that he will be, is as sure
 // as the step itself.
 func (s *Store) announce(ctx context.Context, tx pgx.Tx, j row) error {
-	ids, err := s.q.WithTx(tx).MatchWebhooks(ctx, db.MatchWebhooksParams{Tenant: j.Tenant, JobID: &j.ID, EventType: eventTypes[State(j.State)]})
+	ids, err := db.New(tx).MatchWebhooks(ctx, db.MatchWebhooksParams{Tenant: j.Tenant, JobID: &j.ID, EventType: eventTypes[State(j.State)]})
 	if err != nil {
 		return fmt.Errorf("match webhooks: %w", err)
 	}
@@ -106,7 +107,7 @@ func (s *Store) deliver(ctx context.Context, tx pgx.Tx, j row, webhook string) e
 	if d.RiverJobID, err = s.enqueueDelivery(ctx, tx, d.ID, webhook, 1, 0); err != nil {
 		return err
 	}
-	if err := s.q.WithTx(tx).InsertDelivery(ctx, d); err != nil {
+	if err := db.New(tx).InsertDelivery(ctx, d); err != nil {
 		return fmt.Errorf("insert delivery: %w", err)
 	}
 	return nil
@@ -154,7 +155,7 @@ func (s *Store) enqueueDelivery(ctx context.Context, tx pgx.Tx, id, webhook stri
 // ClaimDelivery takes the attempt that args announce. It returns ErrLostLease
 // when it was made, replayed or deleted meanwhile, or its webhook is disabled.
 func (s *Store) ClaimDelivery(ctx context.Context, args DeliverArgs) (*Delivery, error) {
-	r, err := s.q.ClaimDelivery(ctx, db.ClaimDeliveryParams{ID: args.DeliveryID, Fence: args.Fence, Seconds: deliverLease.Seconds()})
+	r, err := s.as(scope.System).ClaimDelivery(ctx, db.ClaimDeliveryParams{ID: args.DeliveryID, Fence: args.Fence, Seconds: deliverLease.Seconds()})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrLostLease
 	}
@@ -186,8 +187,8 @@ const (
 // enqueues the next attempt, in one transaction. A worker that dies before it has
 // the attempt made again, with the same id. ErrLostLease: another's claim stands.
 func (s *Store) RecordAttempt(ctx context.Context, d *Delivery, a Attempt) (outcome Outcome, err error) {
-	err = s.InTx(ctx, func(tx pgx.Tx) error {
-		q := s.q.WithTx(tx)
+	err = s.InTx(ctx, scope.Worker(d.tenant), func(tx pgx.Tx) error {
+		q := db.New(tx)
 		hook, err := q.LockWebhook(ctx, db.LockWebhookParams{ID: d.webhook, Seconds: disableAfter.Seconds()})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrLostLease
@@ -253,7 +254,7 @@ func (s *Store) saveDelivery(ctx context.Context, tx pgx.Tx, d *Delivery, a Atte
 			return err
 		}
 	}
-	q := s.q.WithTx(tx)
+	q := db.New(tx)
 	n, err := q.SaveDelivery(ctx, save)
 	if err == nil && n == 0 {
 		return ErrLostLease

@@ -10,6 +10,7 @@ import (
 
 	"sluice/internal/audit"
 	"sluice/internal/job/db"
+	"sluice/internal/scope"
 )
 
 // DeliveryLog is a delivery with its attempts, for the webhook's owner.
@@ -32,14 +33,14 @@ func (s *Store) Deliveries(ctx context.Context, tenant, webhook, before string, 
 	if before == "" {
 		before = beyondIDs
 	}
-	known, err := s.q.HasWebhook(ctx, db.HasWebhookParams{Tenant: tenant, ID: webhook})
+	known, err := s.as(scope.Tenant(tenant)).HasWebhook(ctx, db.HasWebhookParams{Tenant: tenant, ID: webhook})
 	if err != nil {
 		return nil, fmt.Errorf("find webhook: %w", err)
 	}
 	if !known {
 		return nil, ErrWebhook
 	}
-	rows, err := s.q.ListDeliveries(ctx, db.ListDeliveriesParams{Tenant: tenant, WebhookID: webhook, Before: before, MaxRows: int32(limit)})
+	rows, err := s.as(scope.Tenant(tenant)).ListDeliveries(ctx, db.ListDeliveriesParams{Tenant: tenant, WebhookID: webhook, Before: before, MaxRows: int32(limit)})
 	if err != nil {
 		return nil, fmt.Errorf("list deliveries: %w", err)
 	}
@@ -51,7 +52,7 @@ func (s *Store) Deliveries(ctx context.Context, tenant, webhook, before string, 
 		}
 		ids[i], at[r.ID] = r.ID, &logs[i]
 	}
-	attempts, err := s.q.ListAttempts(ctx, ids)
+	attempts, err := s.as(scope.Tenant(tenant)).ListAttempts(ctx, ids)
 	if err != nil {
 		return nil, fmt.Errorf("list attempts: %w", err)
 	}
@@ -71,8 +72,8 @@ func (s *Store) Replay(ctx context.Context, tenant, webhook, id string) error {
 	if !validID(webhookPrefix, webhook) || !validID(deliveryPrefix, id) {
 		return ErrWebhook
 	}
-	return s.InTx(ctx, func(tx pgx.Tx) error {
-		fence, err := s.q.WithTx(tx).ReplayDelivery(ctx, db.ReplayDeliveryParams{Tenant: tenant, WebhookID: webhook, ID: id})
+	return s.InTx(ctx, scope.Tenant(tenant), func(tx pgx.Tx) error {
+		fence, err := db.New(tx).ReplayDelivery(ctx, db.ReplayDeliveryParams{Tenant: tenant, WebhookID: webhook, ID: id})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrWebhook
 		}
@@ -90,8 +91,8 @@ func (s *Store) Replay(ctx context.Context, tenant, webhook, id string) error {
 // whose River job is gone. Workers may call it at once.
 func (s *Store) RecoverDeliveries(ctx context.Context, limit int) (n int, err error) {
 	for ; n < limit; n++ {
-		err := s.InTx(ctx, func(tx pgx.Tx) error {
-			d, err := s.q.WithTx(tx).LockStrandedDelivery(ctx)
+		err := s.InTx(ctx, scope.System, func(tx pgx.Tx) error {
+			d, err := db.New(tx).LockStrandedDelivery(ctx)
 			if err != nil {
 				return err
 			}
@@ -112,7 +113,7 @@ func (s *Store) reenqueue(ctx context.Context, tx pgx.Tx, id, webhook string, fe
 	if err != nil {
 		return err
 	}
-	if err := s.q.WithTx(tx).Reenqueued(ctx, db.ReenqueuedParams{ID: id, Fence: fence, RiverJobID: rj}); err != nil {
+	if err := db.New(tx).Reenqueued(ctx, db.ReenqueuedParams{ID: id, Fence: fence, RiverJobID: rj}); err != nil {
 		return fmt.Errorf("save delivery %s: %w", id, err)
 	}
 	return nil
@@ -121,7 +122,7 @@ func (s *Store) reenqueue(ctx context.Context, tx pgx.Tx, id, webhook string, fe
 // ForgetDeliveries deletes up to limit ended deliveries that are older than age,
 // with their attempts.
 func (s *Store) ForgetDeliveries(ctx context.Context, age time.Duration, limit int) error {
-	_, err := s.q.ForgetDeliveries(ctx, db.ForgetDeliveriesParams{
+	_, err := s.as(scope.System).ForgetDeliveries(ctx, db.ForgetDeliveriesParams{
 		Before: firstID(deliveryPrefix, time.Now().Add(-age)), MaxRows: int32(limit),
 	})
 	if err != nil {

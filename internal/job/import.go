@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/job/db"
+	"sluice/internal/scope"
 )
 
 // ImportChannel is what jobs of imports are told apart by.
@@ -42,7 +43,7 @@ type Import struct {
 // LeaseHeartbeat; its objects are swept some time after SweepGrace otherwise.
 func (s *Store) BeginImport(ctx context.Context, tenant string) (*Import, error) {
 	i := &Import{Lease: Lease{JobID: NewID(), Tenant: tenant, Fence: importFence}}
-	r, err := s.q.HoldObjects(ctx, db.HoldObjectsParams{JobID: i.Lease.JobID, Tenant: tenant, Fence: importFence, Seconds: s.hold()})
+	r, err := s.as(scope.Worker(tenant)).HoldObjects(ctx, db.HoldObjectsParams{JobID: i.Lease.JobID, Tenant: tenant, Fence: importFence, Seconds: s.hold()})
 	if err != nil {
 		return nil, fmt.Errorf("begin import %s: %w", i.Lease.JobID, err)
 	}
@@ -62,7 +63,7 @@ func (s *Store) ExtendImport(ctx context.Context, i *Import) error {
 	defer i.mu.Unlock()
 	until := i.until.Add(time.Since(i.began).Truncate(time.Microsecond)) // as exactly as Postgres keeps it
 	i.held = append(i.held, until)
-	n, err := s.q.HoldObjectsOn(ctx, db.HoldObjectsOnParams{JobID: i.Lease.JobID, Tenant: i.Lease.Tenant, Held: i.held, Until: until})
+	n, err := s.as(scope.Worker(i.Lease.Tenant)).HoldObjectsOn(ctx, db.HoldObjectsOnParams{JobID: i.Lease.JobID, Tenant: i.Lease.Tenant, Held: i.held, Until: until})
 	if err == nil && n == 0 {
 		err = ErrLostLease
 	}
@@ -81,7 +82,7 @@ func (s *Store) ClaimImportTx(ctx context.Context, tx pgx.Tx, i *Import, d Draft
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	// First: from here on the sweep passes over the objects.
-	n, err := s.q.WithTx(tx).KeepObjects(ctx, db.KeepObjectsParams{JobID: i.Lease.JobID, Tenant: i.Lease.Tenant, Held: i.held})
+	n, err := db.New(tx).KeepObjects(ctx, db.KeepObjectsParams{JobID: i.Lease.JobID, Tenant: i.Lease.Tenant, Held: i.held})
 	if err == nil && n == 0 {
 		err = ErrLostLease
 	}
@@ -107,5 +108,5 @@ func (s *Store) ClaimImportTx(ctx context.Context, tx pgx.Tx, i *Import, d Draft
 // those that were written since.
 func (s *Store) AbandonImport(ctx context.Context, i *Import) error {
 	s.log.WarnContext(ctx, "import lost", slog.String("job_id", i.Lease.JobID))
-	return s.InTx(ctx, func(tx pgx.Tx) error { return s.keepStray(ctx, tx, i.Lease) })
+	return s.InTx(ctx, scope.Worker(i.Lease.Tenant), func(tx pgx.Tx) error { return s.keepStray(ctx, tx, i.Lease) })
 }

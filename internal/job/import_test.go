@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/job"
+	"sluice/internal/scope"
 )
 
 func (f fixture) begin() *job.Import {
@@ -18,7 +19,7 @@ func (f fixture) begin() *job.Import {
 }
 
 func (f fixture) claimImport(i *job.Import) error {
-	return f.InTx(f.ctx(), func(tx pgx.Tx) error {
+	return f.InTx(f.ctx(), scope.Worker(tenant), func(tx pgx.Tx) error {
 		if err := f.ClaimImportTx(f.ctx(), tx, i, job.Draft{Filename: "july.csv"}, 1234, 7); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/job/db"
+	"sluice/internal/scope"
 )
 
 // defaultExpiry is Config.LeaseExpiry's default: renewed every 10 s.
@@ -35,7 +36,7 @@ type Lease struct {
 // the job was claimed, cancelled, deleted or enqueued anew.
 func (s *Store) Claim(ctx context.Context, args IngestArgs, worker string) (*Lease, Job, error) {
 	var j Job
-	err := s.InTx(ctx, func(tx pgx.Tx) error {
+	err := s.InTx(ctx, scope.System, func(tx pgx.Tx) error {
 		r, err := s.step(ctx, tx, change{
 			id: args.JobID, to: InProgress, held: &Lease{Fence: args.Fence},
 			edit: func(j *row) { j.claim(worker, s.expiry) },
@@ -43,7 +44,7 @@ func (s *Store) Claim(ctx context.Context, args IngestArgs, worker string) (*Lea
 		if err != nil {
 			return err
 		}
-		j, err = get(ctx, s.q.WithTx(tx), r.Tenant, r.ID)
+		j, err = get(ctx, db.New(tx), r.Tenant, r.ID)
 		return err
 	})
 	if err != nil {
@@ -55,7 +56,7 @@ func (s *Store) Claim(ctx context.Context, args IngestArgs, worker string) (*Lea
 // Extend renews the lease, from now on. It returns ErrLostLease when
 // somebody else has the job or it is cancelled: the worker stops then.
 func (s *Store) Extend(ctx context.Context, l *Lease) error {
-	n, err := s.q.ExtendLease(ctx, db.ExtendLeaseParams{ID: l.JobID, Fence: l.Fence, Seconds: s.expiry.Seconds()})
+	n, err := s.as(scope.Worker(l.Tenant)).ExtendLease(ctx, db.ExtendLeaseParams{ID: l.JobID, Fence: l.Fence, Seconds: s.expiry.Seconds()})
 	if err == nil && n == 0 {
 		err = ErrLostLease
 	}
@@ -69,7 +70,7 @@ func (s *Store) Extend(ctx context.Context, l *Lease) error {
 // once a second is up to the caller. It does not renew the lease.
 func (s *Store) Progress(ctx context.Context, l *Lease, p Progress) error {
 	stage := string(p.Stage)
-	n, err := s.q.SaveProgress(ctx, db.SaveProgressParams{
+	n, err := s.as(scope.Worker(l.Tenant)).SaveProgress(ctx, db.SaveProgressParams{
 		ID: l.JobID, Fence: l.Fence,
 		Stage: &stage, ProcessedBytes: p.ProcessedBytes, RowsAccepted: p.RowsAccepted, RowsRejected: p.RowsRejected,
 		RejectsByReason: counted(p.RejectsByReason),
@@ -95,14 +96,14 @@ func (s *Store) CompleteTx(ctx context.Context, tx pgx.Tx, l *Lease, r Result) e
 	if err != nil {
 		return err
 	}
-	return saveResult(ctx, s.q.WithTx(tx), l, r)
+	return saveResult(ctx, db.New(tx), l, r)
 }
 
 // Fail makes the job Failed for a reason that a user can act on; canRetry says
 // whether another attempt can help. r is what there is to show all the same,
 // such as its rejects, or nil.
 func (s *Store) Fail(ctx context.Context, l *Lease, e Error, canRetry bool, r *Result) error {
-	return s.InTx(ctx, func(tx pgx.Tx) error { return s.FailTx(ctx, tx, l, e, canRetry, r) })
+	return s.InTx(ctx, scope.Worker(l.Tenant), func(tx pgx.Tx) error { return s.FailTx(ctx, tx, l, e, canRetry, r) })
 }
 
 // FailTx is Fail in the caller's transaction.
@@ -117,13 +118,13 @@ func (s *Store) FailTx(ctx context.Context, tx pgx.Tx, l *Lease, e Error, canRet
 	if err != nil || r == nil {
 		return err
 	}
-	return saveResult(ctx, s.q.WithTx(tx), l, *r)
+	return saveResult(ctx, db.New(tx), l, *r)
 }
 
 // Release gives the job back: to UploadComplete, with a new River job that is
 // due after that time. reason, a clause, is what its user is told while it waits.
 func (s *Store) Release(ctx context.Context, l *Lease, reason string, after time.Duration) error {
-	return s.InTx(ctx, func(tx pgx.Tx) error {
+	return s.InTx(ctx, scope.Worker(l.Tenant), func(tx pgx.Tx) error {
 		_, err := s.step(ctx, tx, change{id: l.JobID, from: InProgress, to: UploadComplete, held: l, delay: after, edit: func(j *row) {
 			j.wait(reason, after)
 		}})
@@ -159,7 +160,7 @@ func (s *Store) Recover(ctx context.Context, limit int, leases bool) (ids []stri
 
 // Uptime is how long Postgres has been running.
 func (s *Store) Uptime(ctx context.Context) (time.Duration, error) {
-	seconds, err := s.q.Uptime(ctx)
+	seconds, err := s.as(scope.System).Uptime(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("ask for uptime: %w", err)
 	}
@@ -169,8 +170,8 @@ func (s *Store) Uptime(ctx context.Context) (time.Duration, error) {
 // recoverOne returns pgx.ErrNoRows when there is nothing to recover, or nothing
 // that another worker is not recovering.
 func (s *Store) recoverOne(ctx context.Context, leases bool) (id string, err error) {
-	err = s.InTx(ctx, func(tx pgx.Tx) error {
-		if id, err = s.q.WithTx(tx).LockStranded(ctx, db.LockStrandedParams{Leases: leases, Seconds: s.expiry.Seconds()}); err != nil {
+	err = s.InTx(ctx, scope.System, func(tx pgx.Tx) error {
+		if id, err = db.New(tx).LockStranded(ctx, db.LockStrandedParams{Leases: leases, Seconds: s.expiry.Seconds()}); err != nil {
 			return fmt.Errorf("find stranded job: %w", err)
 		}
 		return s.recoverTx(ctx, tx, id)

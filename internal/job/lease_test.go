@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/job"
+	"sluice/internal/scope"
 )
 
 // expire lets the lease of a job run out.
@@ -109,7 +110,7 @@ func TestLostLease(t *testing.T) {
 		"Extend":   func(f fixture, l *job.Lease) error { return f.Extend(f.ctx(), l) },
 		"Progress": func(f fixture, l *job.Lease) error { return f.Progress(f.ctx(), l, job.Progress{Stage: job.Scoring}) },
 		"CompleteTx": func(f fixture, l *job.Lease) error {
-			return f.InTx(f.ctx(), func(tx pgx.Tx) error {
+			return f.InTx(f.ctx(), scope.Worker(tenant), func(tx pgx.Tx) error {
 				if _, err := f.CopyOffersTx(f.ctx(), tx, l, from(offer("a", job.NoDay))); err != nil {
 					return err
 				}

@@ -9,6 +9,7 @@ import (
 
 	"sluice/internal/audit"
 	"sluice/internal/job/db"
+	"sluice/internal/scope"
 )
 
 // Priority says whose jobs go first. It is strict: while jobs of a higher priority
@@ -47,8 +48,8 @@ type Load struct {
 // They hold from its return: jobs that wait are reordered, admitted or held back;
 // those that run go on, though they be more than may.
 func (s *Store) SetLimits(ctx context.Context, tenant string, edit func(*Limits)) (l Limits, err error) {
-	err = s.InTx(ctx, func(tx pgx.Tx) error {
-		if l, err = setLimits(ctx, s.q.WithTx(tx), tenant, edit); err != nil {
+	err = s.InTx(ctx, scope.System, func(tx pgx.Tx) error {
+		if l, err = setLimits(ctx, db.New(tx), tenant, edit); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Act{Tenant: tenant, Action: audit.TenantSet, Subject: tenant, Detail: l.words()})
@@ -94,7 +95,7 @@ func setLimits(ctx context.Context, q *db.Queries, tenant string, edit func(*Lim
 // Loads returns what each tenant has in the queue, and may have, by their names: of
 // all that have limits, or jobs that have not ended.
 func (s *Store) Loads(ctx context.Context) ([]Load, error) {
-	rows, err := s.q.ListLimits(ctx)
+	rows, err := s.as(scope.System).ListLimits(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list limits: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"sluice/internal/devstack/devtest"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 )
 
 const (
@@ -50,7 +51,13 @@ func (f fixture) must(err error) {
 // tx runs fn in a transaction that has to succeed.
 func (f fixture) tx(fn func(tx pgx.Tx) error) {
 	f.t.Helper()
-	f.must(f.InTx(f.ctx(), fn))
+	f.txOf(tenant, fn)
+}
+
+// txOf is tx of a tenant.
+func (f fixture) txOf(tenant string, fn func(tx pgx.Tx) error) {
+	f.t.Helper()
+	f.must(f.InTx(f.ctx(), scope.Worker(tenant), fn))
 }
 
 func (f fixture) exec(sql string, args ...any) {

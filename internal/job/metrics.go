@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice/internal/scope"
 )
 
 // gaugeTimeout bounds what a scrape waits for the database: Prometheus itself
@@ -77,7 +79,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	now, err := m.store.q.Gauges(ctx)
+	now, err := m.store.as(scope.System).Gauges(ctx)
 	if err != nil {
 		m.store.log.WarnContext(ctx, "queue not measured", slog.Any("err", err))
 		gauge(m.up, 0)

@@ -11,6 +11,7 @@ import (
 
 	"sluice/internal/devstack/devtest"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 )
 
 func TestGaugesOfQueue(t *testing.T) {
@@ -22,7 +23,7 @@ func TestGaugesOfQueue(t *testing.T) {
 	f.in(job.JobComplete)
 	f.in(job.Failed)
 	other := job.Draft{ID: job.NewID(), Tenant: "other", Channel: "tus"}
-	f.tx(func(tx pgx.Tx) error {
+	f.txOf(other.Tenant, func(tx pgx.Tx) error {
 		if err := f.CreateTx(t.Context(), tx, other); err != nil {
 			return err
 		}
@@ -62,8 +63,8 @@ func TestStepsRolledBack(t *testing.T) {
 	f.exec(`CREATE TABLE later (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)`)
 	id, cause := f.open(), errors.New("cause")
 	for _, err := range []error{
-		f.InTx(t.Context(), func(tx pgx.Tx) error { return errors.Join(f.EnqueueTx(t.Context(), tx, id, 1, 1), cause) }),
-		f.InTx(t.Context(), func(tx pgx.Tx) error {
+		f.InTx(t.Context(), scope.Worker(tenant), func(tx pgx.Tx) error { return errors.Join(f.EnqueueTx(t.Context(), tx, id, 1, 1), cause) }),
+		f.InTx(t.Context(), scope.Worker(tenant), func(tx pgx.Tx) error {
 			_, err := tx.Exec(t.Context(), `INSERT INTO later VALUES (1), (1)`)
 			return errors.Join(f.EnqueueTx(t.Context(), tx, id, 1, 1), err)
 		}),

@@ -10,7 +10,7 @@ import (
 )
 
 // offersCopySQL begins a COPY of the columns in the order of offerCopy.
-const offersCopySQL = `COPY offers (tenant, job_id, fence, account_id, date, as_of, amount_minor, transaction_count, credit_score, months,
+const offersCopySQL = `COPY offers_rows (tenant, job_id, fence, account_id, date, as_of, amount_minor, transaction_count, credit_score, months,
 	composite_ppm, volume_ppm, ratio_ppm, consistency_ppm, approved, risk_level, reason_codes) FROM STDIN (FORMAT binary)`
 
 const offerColumns = 17

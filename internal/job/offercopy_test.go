@@ -16,6 +16,7 @@ import (
 
 	"sluice/internal/devstack/devtest"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 )
 
 // pgxCopy writes offers as CopyOffersTx does, by the encoder of pgx.
@@ -32,7 +33,7 @@ func pgxCopy(ctx context.Context, tx pgx.Tx, l *job.Lease, next func() (job.Offe
 		return pgtype.Date{Time: time.Unix(int64(day)*86_400, 0).UTC(), Valid: true}
 	}
 	infinity := pgtype.Date{InfinityModifier: pgtype.Infinity, Valid: true}
-	return tx.CopyFrom(ctx, pgx.Identifier{"offers"}, columns, pgx.CopyFromFunc(func() ([]any, error) {
+	return tx.CopyFrom(ctx, pgx.Identifier{"offers_rows"}, columns, pgx.CopyFromFunc(func() ([]any, error) {
 		o, ok, err := next()
 		if err != nil || !ok {
 			return nil, err
@@ -85,7 +86,7 @@ func TestCopyEqualsPgx(t *testing.T) {
 	f := setup(t)
 	write := func(encoder func(ctx context.Context, tx pgx.Tx, l *job.Lease, next func() (job.Offer, bool, error)) (int64, error), offers ...job.Offer) (string, error) {
 		l, n := f.claimed(), int64(0)
-		err := f.InTx(f.ctx(), func(tx pgx.Tx) (err error) {
+		err := f.InTx(f.ctx(), scope.Worker(tenant), func(tx pgx.Tx) (err error) {
 			n, err = encoder(f.ctx(), tx, l, from(offers...))
 			return err
 		})
@@ -135,7 +136,7 @@ func TestCopyEndsWithTheTransaction(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	l, over := f.claimed(), false
-	err := f.InTx(f.ctx(), func(tx pgx.Tx) error {
+	err := f.InTx(f.ctx(), scope.Worker(tenant), func(tx pgx.Tx) error {
 		for range 3 {
 			over = false
 			sub, err := tx.Begin(f.ctx())
@@ -183,7 +184,7 @@ func BenchmarkCopy(b *testing.B) {
 			for b.Loop() {
 				i, o := 0, offer("", job.NoDay)
 				o.ReasonCodes = []string{"LOW_TRANSACTION_VOLUME", "INCONSISTENT_REVENUE"}
-				err := s.InTx(b.Context(), func(tx pgx.Tx) error {
+				err := s.InTx(b.Context(), scope.Worker(tenant), func(tx pgx.Tx) error {
 					_, err := e.encode(b.Context(), tx, l, func() (job.Offer, bool, error) {
 						if i == benchOffers {
 							return o, false, nil

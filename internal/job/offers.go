@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"sluice/internal/job/db"
+	"sluice/internal/scope"
 )
 
 // Bounds of OfferFilter.Limit, and the page by which EachOffer reads.
@@ -87,7 +88,7 @@ func (s *Store) offerFence(ctx context.Context, tenant, id string) (int64, error
 	if !storable(id) {
 		return 0, ErrNotFound
 	}
-	r, err := s.q.OfferFence(ctx, db.OfferFenceParams{Tenant: tenant, ID: id})
+	r, err := s.as(scope.Tenant(tenant)).OfferFence(ctx, db.OfferFenceParams{Tenant: tenant, ID: id})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return 0, ErrNotFound
@@ -114,10 +115,10 @@ func (s *Store) offerPage(ctx context.Context, tenant, id string, fence int64, f
 		p.AfterAccount, p.AfterDate = f.After.AccountID, offerDate(f.After.Day)
 	}
 	if f.AccountID == nil {
-		rows, err := s.q.ListOffers(ctx, p)
+		rows, err := s.as(scope.Tenant(tenant)).ListOffers(ctx, p)
 		return offersOf(rows, offerOf), err
 	}
-	rows, err := s.q.ListAccountOffers(ctx, db.ListAccountOffersParams{
+	rows, err := s.as(scope.Tenant(tenant)).ListAccountOffers(ctx, db.ListAccountOffersParams{
 		Tenant: tenant, JobID: id, Fence: fence,
 		AccountID: *f.AccountID, AfterDate: p.AfterDate,
 		Approved: p.Approved, RiskLevels: p.RiskLevels, MaxRows: p.MaxRows,
@@ -136,10 +137,10 @@ func (s *Store) sortedPage(ctx context.Context, tenant, id string, fence int64, 
 		p.AfterRank, p.AfterAccount, p.AfterDate = f.After.Rank, f.After.AccountID, offerDate(f.After.Day)
 	}
 	if f.Order.Sort != "" {
-		rows, err := s.q.ListOffersRanked(ctx, p)
+		rows, err := s.as(scope.Tenant(tenant)).ListOffersRanked(ctx, p)
 		return offersOf(rows, func(r db.ListOffersRankedRow) Offer { return offerOf(db.ListOffersRow(r)) }), err
 	}
-	rows, err := s.q.ListOffersBackward(ctx, db.ListOffersBackwardParams{
+	rows, err := s.as(scope.Tenant(tenant)).ListOffersBackward(ctx, db.ListOffersBackwardParams{
 		Tenant: tenant, JobID: id, Fence: fence, AccountID: f.AccountID,
 		First: f.After == nil, AfterAccount: p.AfterAccount, AfterDate: p.AfterDate,
 		Approved: p.Approved, RiskLevels: p.RiskLevels, MaxRows: p.MaxRows,

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/job"
+	"sluice/internal/scope"
 )
 
 // offer is one with every field set.
@@ -284,7 +285,7 @@ func TestCopyOffersFails(t *testing.T) {
 	f := setup(t)
 	l, cause := f.claimed(), errors.New("cause")
 	next := from(offer("a", 1))
-	err := f.InTx(t.Context(), func(tx pgx.Tx) error {
+	err := f.InTx(t.Context(), scope.Worker(tenant), func(tx pgx.Tx) error {
 		_, err := f.CopyOffersTx(t.Context(), tx, l, func() (job.Offer, bool, error) {
 			if o, ok, err := next(); ok {
 				return o, ok, err
@@ -296,7 +297,7 @@ func TestCopyOffersFails(t *testing.T) {
 	if !errors.Is(err, cause) {
 		t.Errorf("error = %v, want the cause", err)
 	}
-	twice := f.InTx(t.Context(), func(tx pgx.Tx) error {
+	twice := f.InTx(t.Context(), scope.Worker(tenant), func(tx pgx.Tx) error {
 		_, err := f.CopyOffersTx(t.Context(), tx, l, from(offer("a", 1), offer("a", 1)))
 		return err
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"sluice/internal/audit"
+	"sluice/internal/scope"
 )
 
 // pausedReason is why a job waits in a queue that is paused.
@@ -28,7 +29,7 @@ type Queue struct {
 
 // Queues returns all queues by their names, once a worker has known them.
 func (s *Store) Queues(ctx context.Context) ([]Queue, error) {
-	rows, err := s.q.ListQueues(ctx)
+	rows, err := s.as(scope.System).ListQueues(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}
@@ -46,7 +47,7 @@ func (s *Store) PauseQueue(ctx context.Context, name string) error {
 	if err := s.know(ctx, name); err != nil {
 		return err
 	}
-	return queueError("pause", name, s.InTx(ctx, func(tx pgx.Tx) error {
+	return queueError("pause", name, s.InTx(ctx, scope.System, func(tx pgx.Tx) error {
 		if err := s.river.QueuePauseTx(ctx, tx, name, nil); err != nil {
 			return err
 		}
@@ -59,7 +60,7 @@ func (s *Store) ResumeQueue(ctx context.Context, name string) error {
 	if err := s.know(ctx, name); err != nil {
 		return err
 	}
-	return queueError("resume", name, s.InTx(ctx, func(tx pgx.Tx) error {
+	return queueError("resume", name, s.InTx(ctx, scope.System, func(tx pgx.Tx) error {
 		if err := s.river.QueueResumeTx(ctx, tx, name, nil); err != nil {
 			return err
 		}
@@ -72,7 +73,7 @@ func (s *Store) know(ctx context.Context, name string) error {
 	if name != river.QueueDefault {
 		return nil
 	}
-	if err := s.q.KnowQueue(ctx, name); err != nil {
+	if err := s.as(scope.System).KnowQueue(ctx, name); err != nil {
 		return fmt.Errorf("add queue %s: %w", name, err)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/job/db"
+	"sluice/internal/scope"
 )
 
 // Bounds of Filter.Limit.
@@ -24,7 +25,7 @@ const beyondIDs = "~"
 // Get returns one job, with its Result. It returns ErrNotFound for an unknown id
 // and for another tenant's.
 func (s *Store) Get(ctx context.Context, tenant, id string) (Job, error) {
-	return get(ctx, s.q, tenant, id)
+	return get(ctx, s.as(scope.Tenant(tenant)), tenant, id)
 }
 
 func get(ctx context.Context, q *db.Queries, tenant, id string) (Job, error) {
@@ -48,7 +49,7 @@ func get(ctx context.Context, q *db.Queries, tenant, id string) (Job, error) {
 // Traceparent returns what began the trace of a job, as span.Traceparent told it;
 // "" where nothing did, or there is no such job.
 func (s *Store) Traceparent(ctx context.Context, tenant, id string) (string, error) {
-	traceparent, err := s.q.Traceparent(ctx, db.TraceparentParams{Tenant: tenant, ID: id})
+	traceparent, err := s.as(scope.Tenant(tenant)).Traceparent(ctx, db.TraceparentParams{Tenant: tenant, ID: id})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil
 	}
@@ -68,7 +69,7 @@ func (s *Store) List(ctx context.Context, tenant string, f Filter) ([]Job, error
 	if !storable(string(f.State), f.Channel, f.Query, f.Before) {
 		return nil, nil
 	}
-	rows, err := s.q.ListJobs(ctx, db.ListJobsParams{
+	rows, err := s.as(scope.Tenant(tenant)).ListJobs(ctx, db.ListJobsParams{
 		Tenant:  tenant,
 		Before:  f.Before,
 		State:   string(f.State),
@@ -83,7 +84,7 @@ func (s *Store) List(ctx context.Context, tenant string, f Filter) ([]Job, error
 	for i, r := range rows {
 		jobs[i] = jobOf(r)
 	}
-	if err := addResults(ctx, s.q, jobs); err != nil {
+	if err := addResults(ctx, s.as(scope.Tenant(tenant)), jobs); err != nil {
 		return nil, err
 	}
 	return jobs, nil
@@ -92,7 +93,7 @@ func (s *Store) List(ctx context.Context, tenant string, f Filter) ([]Job, error
 // Throughput returns how many bytes a second the tenant's last jobs were worked
 // at, and 0 where none has ended yet.
 func (s *Store) Throughput(ctx context.Context, tenant string) (float64, error) {
-	r, err := s.q.Throughput(ctx, tenant)
+	r, err := s.as(scope.Tenant(tenant)).Throughput(ctx, tenant)
 	if err != nil {
 		return 0, fmt.Errorf("read throughput: %w", err)
 	}
@@ -103,9 +104,9 @@ func (s *Store) Throughput(ctx context.Context, tenant string) (float64, error) 
 }
 
 // Source returns the objects that hold the job's bytes, in order. An empty file
-// has none. The caller has claimed the job, so no tenant is asked for.
-func (s *Store) Source(ctx context.Context, id string) ([]Object, error) {
-	parts, err := s.q.ListParts(ctx, id)
+// has none. The caller has claimed the job.
+func (s *Store) Source(ctx context.Context, tenant, id string) ([]Object, error) {
+	parts, err := s.as(scope.Worker(tenant)).ListParts(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("list parts of job %s: %w", id, err)
 	}

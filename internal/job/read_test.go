@@ -41,9 +41,8 @@ func TestList(t *testing.T) {
 	}
 	s3 := job.Draft{ID: job.NewID(), Tenant: tenant, Channel: "s3", Filename: "100%_sure.csv"}
 	others := job.Draft{ID: job.NewID(), Tenant: "other", Channel: "tus"}
-	f.tx(func(tx pgx.Tx) error {
-		return errors.Join(f.CreateTx(t.Context(), tx, s3), f.CreateTx(t.Context(), tx, others))
-	})
+	f.tx(func(tx pgx.Tx) error { return f.CreateTx(t.Context(), tx, s3) })
+	f.txOf(others.Tenant, func(tx pgx.Tx) error { return f.CreateTx(t.Context(), tx, others) })
 	all = append(all, s3.ID)
 	slices.Sort(all)
 	slices.Reverse(all)
@@ -122,12 +121,12 @@ func TestSource(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	id := f.open()
-	if got, err := f.Source(t.Context(), id); err != nil || len(got) != 0 {
+	if got, err := f.Source(t.Context(), tenant, id); err != nil || len(got) != 0 {
 		t.Errorf("source without parts = %v, %v", got, err)
 	}
 	f.exec(`INSERT INTO uploads (id, tenant, expires_at) VALUES ($1, $2, now())`, id, tenant)
 	f.exec(`INSERT INTO parts VALUES ($1, 10, 5, 'k2', '"e2"', -1), ($1, 0, 10, 'k1', '"e1"', 1), ($1, 15, 1, 'k3', '"e3"', 3)`, id)
-	got, err := f.Source(t.Context(), id)
+	got, err := f.Source(t.Context(), tenant, id)
 	f.must(err)
 	want := []job.Object{
 		{Key: "k1", ETag: `"e1"`, SizeBytes: 10, CRC64: 1},
@@ -138,7 +137,7 @@ func TestSource(t *testing.T) {
 		t.Errorf("source (-want +got):\n%s", diff)
 	}
 	f.exec(`DELETE FROM parts WHERE object_key = 'k2'`)
-	if got, err := f.Source(t.Context(), id); err == nil || !strings.Contains(err.Error(), "byte 10") {
+	if got, err := f.Source(t.Context(), tenant, id); err == nil || !strings.Contains(err.Error(), "byte 10") {
 		t.Errorf("source with a hole = %v, %v", got, err)
 	}
 }
@@ -160,7 +159,7 @@ func TestDuplicates(t *testing.T) {
 	f := setup(t)
 	add := func(tenant string, size int64, crc uint64) string {
 		id := job.NewID()
-		f.tx(func(tx pgx.Tx) error {
+		f.txOf(tenant, func(tx pgx.Tx) error {
 			if err := f.CreateTx(f.ctx(), tx, job.Draft{ID: id, Tenant: tenant, Channel: "tus"}); err != nil {
 				return err
 			}

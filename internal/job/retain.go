@@ -9,6 +9,7 @@ import (
 	"go.jetify.com/typeid"
 
 	"sluice/internal/job/db"
+	"sluice/internal/scope"
 )
 
 // Ended returns up to limit jobs that ended longer ago than their tenant's are kept,
@@ -16,7 +17,7 @@ import (
 // alone. otherwise is how long those of a tenant are kept that has no retention of
 // its own, in whole seconds; 0 means for ever.
 func (s *Store) Ended(ctx context.Context, otherwise time.Duration, limit int) ([]Draft, error) {
-	kept, err := s.q.ListRetentions(ctx, int64(otherwise.Seconds()))
+	kept, err := s.as(scope.System).ListRetentions(ctx, int64(otherwise.Seconds()))
 	if err != nil {
 		return nil, fmt.Errorf("list retentions: %w", err)
 	}
@@ -25,7 +26,7 @@ func (s *Store) Ended(ctx context.Context, otherwise time.Duration, limit int) (
 		p.Tenants, p.Seconds = append(p.Tenants, k.Tenant), append(p.Seconds, k.Seconds)
 		p.Befores = append(p.Befores, firstID(idPrefix, now.Add(-time.Duration(k.Seconds)*time.Second)))
 	}
-	rows, err := s.q.ListEnded(ctx, p)
+	rows, err := s.as(scope.System).ListEnded(ctx, p)
 	if err != nil {
 		return nil, fmt.Errorf("list ended jobs: %w", err)
 	}

@@ -15,7 +15,7 @@ import (
 func (f fixture) old(tenant string, n int, ago time.Duration) string {
 	f.t.Helper()
 	d := job.Draft{ID: fmt.Sprintf("job_01jc00000000000000000%05d", n), Tenant: tenant, Channel: "tus"}
-	f.tx(func(tx pgx.Tx) error {
+	f.txOf(tenant, func(tx pgx.Tx) error {
 		if err := f.CreateTx(f.ctx(), tx, d); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 
 	"sluice/internal/job/db"
 	"sluice/internal/money"
+	"sluice/internal/scope"
 )
 
 // ScoreCount counts the offers of one score and one decision.
@@ -24,7 +25,7 @@ func (s *Store) Scores(ctx context.Context, tenant, id string) ([]ScoreCount, er
 	if err != nil {
 		return nil, fmt.Errorf("count scores of job %s: %w", id, err)
 	}
-	rows, err := s.q.CountScores(ctx, db.CountScoresParams{JobID: id, Fence: fence, Tenant: tenant})
+	rows, err := s.as(scope.Tenant(tenant)).CountScores(ctx, db.CountScoresParams{JobID: id, Fence: fence, Tenant: tenant})
 	if err != nil {
 		return nil, fmt.Errorf("count scores of job %s: %w", id, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"sluice/internal/job/db"
+	"sluice/internal/scope"
 )
 
 // fillAtOnce bounds the jobs that one transaction admits or holds back.
@@ -72,7 +73,7 @@ func (s *Store) queue(ctx context.Context, tx pgx.Tx, j *row, before row, delay 
 // All that take or leave a slot of one tenant come here, one after the other. An
 // impatient caller does nothing where another is here.
 func (s *Store) balance(ctx context.Context, tx pgx.Tx, tenant string, patient bool) (n int, err error) {
-	q := s.q.WithTx(tx)
+	q := db.New(tx)
 	free, hasCap, err := freeSlots(ctx, q, tenant, patient)
 	switch {
 	case err != nil:
@@ -126,7 +127,7 @@ func (s *Store) admit(ctx context.Context, tx pgx.Tx, held []db.LockHeldRow) err
 	if err != nil {
 		return err
 	}
-	if _, err := s.q.WithTx(tx).AdmitJobs(ctx, db.AdmitJobsParams{Ids: ids, RiverJobIds: announced}); err != nil {
+	if _, err := db.New(tx).AdmitJobs(ctx, db.AdmitJobsParams{Ids: ids, RiverJobIds: announced}); err != nil {
 		return fmt.Errorf("admit held jobs: %w", err)
 	}
 	return nil
@@ -136,7 +137,7 @@ func (s *Store) admit(ctx context.Context, tx pgx.Tx, held []db.LockHeldRow) err
 // held ones whose wait is over, and mends what a change of limits or a process of an
 // older version left. Workers may call it at once.
 func (s *Store) Level(ctx context.Context) error {
-	tenants, err := s.q.ListUneven(ctx)
+	tenants, err := s.as(scope.System).ListUneven(ctx)
 	if err != nil {
 		return fmt.Errorf("list tenants whose slots are uneven: %w", err)
 	}
@@ -151,7 +152,7 @@ func (s *Store) Level(ctx context.Context) error {
 // level balances a tenant's slots, in as many transactions as it takes.
 func (s *Store) level(ctx context.Context, tenant string, patient bool) error {
 	for n := fillAtOnce; n == fillAtOnce; {
-		err := s.InTx(ctx, func(tx pgx.Tx) (err error) {
+		err := s.InTx(ctx, scope.System, func(tx pgx.Tx) (err error) {
 			n, err = s.balance(ctx, tx, tenant, patient)
 			return err
 		})

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sluice/internal/job"
+	"sluice/internal/scope"
 )
 
 // cap lets the tenant run so many jobs at once; below 0: any number.
@@ -79,7 +80,7 @@ func TestSlotsGoOn(t *testing.T) {
 			f.tx(func(tx pgx.Tx) error { return f.CancelTx(f.ctx(), tx, tenant, id) })
 		},
 		"deleted": func(f fixture, id string) {
-			f.tx(func(tx pgx.Tx) error { return f.DeleteTx(f.ctx(), tx, tenant, id) })
+			f.must(f.InTx(f.ctx(), scope.Tenant(tenant), func(tx pgx.Tx) error { return f.DeleteTx(f.ctx(), tx, tenant, id) }))
 		},
 		"to be tried again": func(f fixture, id string) { f.must(f.Release(f.ctx(), f.claim(id), "the disk was full", time.Hour)) },
 		"poison": func(f fixture, id string) {
@@ -120,7 +121,7 @@ func TestSlotsRolledBack(t *testing.T) {
 	f.cap(1)
 	ids := f.queue(2)
 	l := f.claim(ids[0])
-	err := f.InTx(t.Context(), func(tx pgx.Tx) error {
+	err := f.InTx(t.Context(), scope.Worker(tenant), func(tx pgx.Tx) error {
 		f.must(f.CompleteTx(t.Context(), tx, l, result()))
 		return cause
 	})
@@ -269,13 +270,13 @@ func (f fixture) workOne() error {
 	if err == nil {
 		err = []func() error{
 			func() error {
-				return f.InTx(f.ctx(), func(tx pgx.Tx) error { return f.CancelTx(f.ctx(), tx, tenant, l.JobID) })
+				return f.InTx(f.ctx(), scope.Tenant(tenant), func(tx pgx.Tx) error { return f.CancelTx(f.ctx(), tx, tenant, l.JobID) })
 			},
 			func() error {
 				return f.Fail(f.ctx(), l, job.Error{Code: "binary", Message: "It is a picture."}, false, nil)
 			},
 			func() error {
-				return f.InTx(f.ctx(), func(tx pgx.Tx) error { return f.CompleteTx(f.ctx(), tx, l, result()) })
+				return f.InTx(f.ctx(), scope.Worker(tenant), func(tx pgx.Tx) error { return f.CompleteTx(f.ctx(), tx, l, result()) })
 			},
 		}[rand.IntN(3)]()
 	}
@@ -296,7 +297,7 @@ func (f fixture) cancelOne() error {
 		return nil
 	}
 	if err == nil {
-		err = f.InTx(f.ctx(), func(tx pgx.Tx) error { return f.CancelTx(f.ctx(), tx, tenant, id) })
+		err = f.InTx(f.ctx(), scope.Tenant(tenant), func(tx pgx.Tx) error { return f.CancelTx(f.ctx(), tx, tenant, id) })
 	}
 	if errors.Is(err, job.ErrStep) { // it ended meanwhile
 		return nil

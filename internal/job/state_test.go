@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/job"
+	"sluice/internal/scope"
 )
 
 // allowed is the table of steps as API.md and ARCHITECTURE.md tell it: rows are
@@ -77,7 +78,7 @@ func TestStep(t *testing.T) {
 				id := f.in(from)
 				before, river := f.get(id), f.riverJobs(id)
 
-				err := f.InTx(t.Context(), func(tx pgx.Tx) error { return f.StepTx(t.Context(), tx, id, to) })
+				err := f.InTx(t.Context(), scope.Worker(tenant), func(tx pgx.Tx) error { return f.StepTx(t.Context(), tx, id, to) })
 				after, enqueued := f.get(id), f.riverJobs(id)-river
 				if !from.CanStep(to) {
 					if !errors.Is(err, job.ErrStep) {

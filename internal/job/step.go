@@ -37,7 +37,7 @@ type row db.LockJobRow
 // leave a slot. Call it last in a transaction that does much else, or the job's own
 // heartbeat waits.
 func (s *Store) step(ctx context.Context, tx pgx.Tx, c change) (row, error) {
-	q := s.q.WithTx(tx)
+	q := db.New(tx)
 	locked, err := q.LockJob(ctx, c.id)
 	j := row(locked)
 	if err := c.check(j, err); err != nil {

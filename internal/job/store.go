@@ -16,6 +16,7 @@ import (
 
 	"sluice/internal/audit"
 	"sluice/internal/job/db"
+	"sluice/internal/scope"
 	"sluice/internal/span"
 )
 
@@ -46,7 +47,6 @@ type Config struct {
 // they do is done when it is committed. The others are one transaction each.
 type Store struct {
 	pool  *pgxpool.Pool
-	q     *db.Queries
 	river *river.Client[pgx.Tx]
 	log   *slog.Logger
 
@@ -77,19 +77,22 @@ func New(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make river client: %w", err)
 	}
-	s := &Store{pool: cfg.Pool, q: db.New(cfg.Pool), river: rc, log: cfg.Logger, expiry: cfg.LeaseExpiry, grace: cfg.SweepGrace}
+	s := &Store{pool: cfg.Pool, river: rc, log: cfg.Logger, expiry: cfg.LeaseExpiry, grace: cfg.SweepGrace}
 	s.metrics = newMetrics(s)
 	return s, s.metrics.register(cfg.Registerer)
 }
 
-// InTx calls fn with a new transaction, commits it when fn returns nil and rolls
+// as returns the queries of a scope, each a transaction of its own.
+func (s *Store) as(sc scope.Scope) *db.Queries { return db.New(scope.Over(s.pool, sc)) }
+
+// InTx calls fn with a new transaction of a scope, commits it when fn returns nil and rolls
 // it back otherwise. The error of fn is returned as it is.
 //
 // Changes of state that are made in it are counted and logged once it is committed:
 // those of a transaction begun elsewhere would be, though it be rolled back.
-func (s *Store) InTx(ctx context.Context, fn func(pgx.Tx) error) error {
+func (s *Store) InTx(ctx context.Context, as scope.Scope, fn func(pgx.Tx) error) error {
 	var t *tellingTx
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, scope.Over(s.pool, as), func(tx pgx.Tx) error {
 		t = &tellingTx{Tx: tx}
 		return fn(t)
 	})
@@ -119,7 +122,7 @@ func onCommit(tx pgx.Tx, tell func()) {
 // CreateTx adds a job in state Open. The span that ctx carries, if any, begins the
 // job's trace.
 func (s *Store) CreateTx(ctx context.Context, tx pgx.Tx, d Draft) error {
-	err := s.q.WithTx(tx).CreateJob(ctx, db.CreateJobParams{
+	err := db.New(tx).CreateJob(ctx, db.CreateJobParams{
 		ID:                d.ID,
 		Tenant:            d.Tenant,
 		Channel:           d.Channel,
@@ -149,7 +152,7 @@ func (s *Store) CreateTx(ctx context.Context, tx pgx.Tx, d Draft) error {
 // of d, whose ID and Tenant say which it is: a door may learn them after the
 // file. A job that is not Open is ErrStep.
 func (s *Store) ConfigureTx(ctx context.Context, tx pgx.Tx, d Draft) error {
-	n, err := s.q.WithTx(tx).ConfigureJob(ctx, db.ConfigureJobParams{
+	n, err := db.New(tx).ConfigureJob(ctx, db.ConfigureJobParams{
 		Filename: d.Filename, CreditModelConfig: d.CreditConfig, AggregateConfig: d.AggregateConfig, ParseConfig: d.ParseConfig,
 		Sha256: d.SHA256, Tenant: d.Tenant, ID: d.ID,
 	})
@@ -196,7 +199,7 @@ func (s *Store) AbortTx(ctx context.Context, tx pgx.Tx, id, detail string) error
 	if err != nil || j.Attempts == 0 {
 		return err
 	}
-	if err := s.q.WithTx(tx).TellStop(ctx, id); err != nil {
+	if err := db.New(tx).TellStop(ctx, id); err != nil {
 		return fmt.Errorf("tell worker of job %s: %w", id, err)
 	}
 	return s.keepStray(ctx, tx, Lease{JobID: id, Tenant: j.Tenant, Fence: j.Fence - 1})

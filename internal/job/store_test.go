@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sluice/internal/job"
+	"sluice/internal/scope"
 )
 
 func TestNewWantsPool(t *testing.T) {
@@ -89,7 +90,7 @@ func TestTwoFinishesAtOnce(t *testing.T) {
 	errs := make(chan error)
 	for range 2 {
 		go func() {
-			errs <- f.InTx(t.Context(), func(tx pgx.Tx) error { return f.EnqueueTx(t.Context(), tx, id, 1, 1) })
+			errs <- f.InTx(t.Context(), scope.Worker(tenant), func(tx pgx.Tx) error { return f.EnqueueTx(t.Context(), tx, id, 1, 1) })
 		}()
 	}
 	a, b := <-errs, <-errs
@@ -111,7 +112,7 @@ func TestEnqueueOnlyFromOpen(t *testing.T) {
 	for _, s := range job.States()[1:] {
 		id := f.in(s)
 		before := f.riverJobs(id)
-		err := f.InTx(t.Context(), func(tx pgx.Tx) error { return f.EnqueueTx(t.Context(), tx, id, 1, 1) })
+		err := f.InTx(t.Context(), scope.Worker(tenant), func(tx pgx.Tx) error { return f.EnqueueTx(t.Context(), tx, id, 1, 1) })
 		if !errors.Is(err, job.ErrStep) || f.riverJobs(id) != before {
 			t.Errorf("%s: %v, want ErrStep", s, err)
 		}
@@ -126,7 +127,7 @@ func TestUnknownJob(t *testing.T) {
 		"EnqueueTx": func(tx pgx.Tx) error { return f.EnqueueTx(t.Context(), tx, id, 1, 1) },
 		"AbortTx":   func(tx pgx.Tx) error { return f.AbortTx(t.Context(), tx, id, "") },
 	} {
-		if err := f.InTx(t.Context(), fn); !errors.Is(err, job.ErrNotFound) {
+		if err := f.InTx(t.Context(), scope.Worker(tenant), fn); !errors.Is(err, job.ErrNotFound) {
 			t.Errorf("%s = %v, want ErrNotFound", name, err)
 		}
 	}
@@ -156,7 +157,7 @@ func TestRolledBack(t *testing.T) {
 	dropped, kept := f.open(), f.open()
 	conn := f.listen()
 	cause := errors.New("cause")
-	err := f.InTx(t.Context(), func(tx pgx.Tx) error {
+	err := f.InTx(t.Context(), scope.Worker(tenant), func(tx pgx.Tx) error {
 		f.must(f.EnqueueTx(t.Context(), tx, dropped, 1, 1))
 		return cause
 	})

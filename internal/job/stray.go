@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/job/db"
+	"sluice/internal/scope"
 )
 
 // defaultGrace is Config.SweepGrace's default.
@@ -33,7 +34,7 @@ type Stray struct {
 // ClaimStray returns the stray that is due longest, nil when none is. Any number
 // of processes may claim at once. A stray whose sweep fails is due again later.
 func (s *Store) ClaimStray(ctx context.Context) (*Stray, error) {
-	row, err := s.q.ClaimStray(ctx, s.grace.Seconds())
+	row, err := s.as(scope.System).ClaimStray(ctx, s.grace.Seconds())
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -60,7 +61,7 @@ func (t *Stray) Names(key string) bool {
 // that is in the list and not in use then never will be. Of a job that was
 // deleted nothing is in use.
 func (s *Store) Load(ctx context.Context, t *Stray) error {
-	live, err := s.q.LiveObjects(ctx, t.JobID)
+	live, err := s.as(scope.System).LiveObjects(ctx, t.JobID)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("read objects of job %s: %w", t.JobID, err)
 	}
@@ -70,7 +71,7 @@ func (s *Store) Load(ctx context.Context, t *Stray) error {
 
 // Swept ends the stray, unless another attempt of the job was lost meanwhile.
 func (s *Store) Swept(ctx context.Context, t *Stray) error {
-	if err := s.q.StraySwept(ctx, db.StraySweptParams{JobID: t.JobID, SweepAt: t.row.SweepAt}); err != nil {
+	if err := s.as(scope.System).StraySwept(ctx, db.StraySweptParams{JobID: t.JobID, SweepAt: t.row.SweepAt}); err != nil {
 		return fmt.Errorf("end stray %s: %w", t.JobID, err)
 	}
 	return nil
@@ -79,7 +80,7 @@ func (s *Store) Swept(ctx context.Context, t *Stray) error {
 // keepStray has the objects of a job looked through once the grace is over, and
 // what the attempt of that lease, if its fence is not 0, has begun.
 func (s *Store) keepStray(ctx context.Context, tx pgx.Tx, lost Lease) error {
-	err := s.q.WithTx(tx).KeepStray(ctx, db.KeepStrayParams{JobID: lost.JobID, Tenant: lost.Tenant, Fence: lost.Fence, Seconds: s.grace.Seconds()})
+	err := db.New(tx).KeepStray(ctx, db.KeepStrayParams{JobID: lost.JobID, Tenant: lost.Tenant, Fence: lost.Fence, Seconds: s.grace.Seconds()})
 	if err != nil {
 		return fmt.Errorf("keep stray %s: %w", lost.JobID, err)
 	}

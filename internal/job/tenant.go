@@ -1,6 +1,10 @@
 package job
 
-import "context"
+import (
+	"context"
+
+	"sluice/internal/scope"
+)
 
 // DefaultTenant owns everything while no keys are configured.
 const DefaultTenant = "default"
@@ -10,7 +14,7 @@ type tenantKey struct{}
 // WithTenant returns a context that carries the tenant on whose behalf a
 // request acts. The gateway sets it once it knows the key.
 func WithTenant(ctx context.Context, tenant string) context.Context {
-	return context.WithValue(ctx, tenantKey{}, tenant)
+	return context.WithValue(scope.Bind(ctx, tenant), tenantKey{}, tenant)
 }
 
 // Tenant returns the tenant that WithTenant put into ctx, else DefaultTenant.

@@ -11,6 +11,7 @@ import (
 
 	"sluice/internal/audit"
 	"sluice/internal/job/db"
+	"sluice/internal/scope"
 )
 
 const (
@@ -54,8 +55,8 @@ type Webhook struct {
 // tenant's or nobody's is ErrNotFound; one for a job that has ended already is
 // told of it.
 func (s *Store) RegisterWebhook(ctx context.Context, w Webhook, secret string) (id string, err error) {
-	err = s.InTx(ctx, func(tx pgx.Tx) error {
-		q, jobID := s.q.WithTx(tx), (*string)(nil)
+	err = s.InTx(ctx, scope.Tenant(w.Tenant), func(tx pgx.Tx) error {
+		q, jobID := db.New(tx), (*string)(nil)
 		if w.JobID != "" { // locked, so that it does not end between being looked at and being told of
 			if _, err := s.lockOwn(ctx, tx, w.Tenant, w.JobID); err != nil {
 				return err
@@ -91,7 +92,7 @@ func (s *Store) RegisterWebhook(ctx context.Context, w Webhook, secret string) (
 
 // Webhooks returns a tenant's webhooks, oldest first.
 func (s *Store) Webhooks(ctx context.Context, tenant string) ([]Webhook, error) {
-	rows, err := s.q.ListWebhooks(ctx, tenant)
+	rows, err := s.as(scope.Tenant(tenant)).ListWebhooks(ctx, tenant)
 	if err != nil {
 		return nil, fmt.Errorf("list webhooks: %w", err)
 	}
@@ -141,8 +142,8 @@ func (s *Store) changeWebhook(ctx context.Context, tenant, id string, action aud
 	if !validID(webhookPrefix, id) {
 		return ErrWebhook
 	}
-	return s.InTx(ctx, func(tx pgx.Tx) error {
-		n, err := do(s.q.WithTx(tx))
+	return s.InTx(ctx, scope.Tenant(tenant), func(tx pgx.Tx) error {
+		n, err := do(db.New(tx))
 		if err != nil {
 			return fmt.Errorf("%s %s: %w", action, id, err)
 		}

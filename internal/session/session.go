@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sluice/internal/audit"
+	"sluice/internal/scope"
 	"sluice/internal/session/db"
 )
 
@@ -29,26 +30,26 @@ type Session struct {
 }
 
 // Store keeps ended sessions in Postgres. Any number of goroutines may share it.
-type Store struct {
-	pool *pgxpool.Pool
-	q    *db.Queries
-}
+type Store struct{ pool *pgxpool.Pool }
 
 // New returns the store of cfg.
 func New(cfg Config) (*Store, error) {
 	if cfg.Pool == nil {
 		return nil, errors.New("session: Pool is required")
 	}
-	return &Store{pool: cfg.Pool, q: db.New(cfg.Pool)}, nil
+	return &Store{pool: cfg.Pool}, nil
 }
+
+// as returns the queries of a scope, each a transaction of its own.
+func (s *Store) as(sc scope.Scope) *db.Queries { return db.New(scope.Over(s.pool, sc)) }
 
 // End ends the tenant's session, once and for all. Ending it again changes nothing.
 func (s *Store) End(ctx context.Context, tenant string, of Session) error {
-	if err := s.q.DropSessions(ctx); err != nil {
+	if err := s.as(scope.System).DropSessions(ctx); err != nil {
 		return fmt.Errorf("drop ended sessions: %w", err)
 	}
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		n, err := s.q.WithTx(tx).EndSession(ctx, db.EndSessionParams{ID: of.ID, Tenant: tenant, ExpiresAt: of.ExpiresAt})
+	return pgx.BeginFunc(ctx, scope.Over(s.pool, scope.Tenant(tenant)), func(tx pgx.Tx) error {
+		n, err := db.New(tx).EndSession(ctx, db.EndSessionParams{ID: of.ID, Tenant: tenant, ExpiresAt: of.ExpiresAt})
 		if err != nil {
 			return fmt.Errorf("end session: %w", err)
 		}
@@ -61,7 +62,7 @@ func (s *Store) End(ctx context.Context, tenant string, of Session) error {
 
 // Ended tells whether the session was ended. Of one that would have ended by itself by now it may not know that.
 func (s *Store) Ended(ctx context.Context, tenant string, of Session) (bool, error) {
-	ended, err := s.q.IsEnded(ctx, db.IsEndedParams{ID: of.ID, Tenant: tenant})
+	ended, err := s.as(scope.Tenant(tenant)).IsEnded(ctx, db.IsEndedParams{ID: of.ID, Tenant: tenant})
 	if err != nil {
 		return false, fmt.Errorf("look for ended session: %w", err)
 	}

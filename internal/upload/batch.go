@@ -11,6 +11,7 @@ import (
 	"github.com/tus/tusd/v2/pkg/handler"
 
 	"sluice/internal/job"
+	"sluice/internal/scope"
 	"sluice/internal/upload/db"
 )
 
@@ -76,7 +77,7 @@ func (a Also) do(tx pgx.Tx, b Batched) error {
 // OpenBatched creates the job of d, whose batches come until Complete. header is what the file begins with, nil for CSV
 // before its first batch.
 func (s *Store) OpenBatched(ctx context.Context, d job.Draft, contentType string, header []byte, also Also) (b Batched, err error) {
-	err = s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
+	err = s.cfg.Jobs.InTx(ctx, scope.Tenant(d.Tenant), func(tx pgx.Tx) error {
 		b = Batched{ID: d.ID, ContentType: contentType, Missing: 1}
 		if _, err := s.ledger.openBatched(ctx, tx, d, b, header); err != nil {
 			return err
@@ -91,19 +92,19 @@ func (s *Store) OpenBatched(ctx context.Context, d job.Draft, contentType string
 func (s *Store) BatchedOf(ctx context.Context, tenant, id, session string) (Batched, error) {
 	if session != "" {
 		var err error
-		if id, err = s.ledger.queries.BatchedOfSession(ctx, db.BatchedOfSessionParams{Tenant: tenant, SessionID: session}); errors.Is(err, pgx.ErrNoRows) {
+		if id, err = s.ledger.as(scope.Tenant(tenant)).BatchedOfSession(ctx, db.BatchedOfSessionParams{Tenant: tenant, SessionID: session}); errors.Is(err, pgx.ErrNoRows) {
 			return Batched{}, job.ErrNotFound
 		} else if err != nil {
 			return Batched{}, fmt.Errorf("get session: %w", err)
 		}
 	}
-	row, err := s.ledger.queries.GetBatched(ctx, db.GetBatchedParams{ID: id, Tenant: tenant})
-	return s.ledger.batched(ctx, s.ledger.queries, batchedRow(row), err)
+	row, err := s.ledger.as(scope.Tenant(tenant)).GetBatched(ctx, db.GetBatchedParams{ID: id, Tenant: tenant})
+	return s.ledger.batched(ctx, s.ledger.as(scope.Tenant(tenant)), batchedRow(row), err)
 }
 
 // Numbers returns the numbers of the batches that have come, ascending.
 func (s *Store) Numbers(ctx context.Context, tenant, id string) ([]int32, error) {
-	numbers, err := s.ledger.queries.BatchNumbers(ctx, db.BatchNumbersParams{UploadID: id, Tenant: tenant})
+	numbers, err := s.ledger.as(scope.Tenant(tenant)).BatchNumbers(ctx, db.BatchNumbersParams{UploadID: id, Tenant: tenant})
 	if err != nil {
 		return nil, fmt.Errorf("list batches: %w", err)
 	}
@@ -112,7 +113,7 @@ func (s *Store) Numbers(ctx context.Context, tenant, id string) ([]int32, error)
 
 // TakeNumber returns a number for a batch that has none. One whose batch never comes is left out.
 func (s *Store) TakeNumber(ctx context.Context, tenant, id string) (int, error) {
-	n, err := s.ledger.queries.TakeNumber(ctx, db.TakeNumberParams{UploadID: id, Tenant: tenant})
+	n, err := s.ledger.as(scope.Tenant(tenant)).TakeNumber(ctx, db.TakeNumberParams{UploadID: id, Tenant: tenant})
 	if err != nil {
 		return 0, fmt.Errorf("take batch number: %w", err)
 	}
@@ -134,7 +135,7 @@ func (in *Intake) Accept(ctx context.Context, b Batch, also Also) (Batched, erro
 	var a accepted
 	err := errSessionTaken
 	for errors.Is(err, errSessionTaken) { // then it is found
-		err = s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) (err error) {
+		err = s.cfg.Jobs.InTx(ctx, scope.Tenant(b.Draft.Tenant), func(tx pgx.Tx) (err error) {
 			if a, err = s.ledger.accept(ctx, tx, in.u.row, b); err != nil {
 				return err
 			}
@@ -150,8 +151,8 @@ func (in *Intake) Accept(ctx context.Context, b Batch, also Also) (Batched, erro
 // Complete says that all batches of a job have come, and enqueues it, in one transaction with also. To say so again
 // changes nothing.
 func (s *Store) Complete(ctx context.Context, tenant, id string, also Also) (Batched, error) {
-	row, err := s.ledger.queries.GetBatched(ctx, db.GetBatchedParams{ID: id, Tenant: tenant})
-	b, err := s.ledger.batched(ctx, s.ledger.queries, batchedRow(row), err)
+	row, err := s.ledger.as(scope.Tenant(tenant)).GetBatched(ctx, db.GetBatchedParams{ID: id, Tenant: tenant})
+	b, err := s.ledger.batched(ctx, s.ledger.as(scope.Tenant(tenant)), batchedRow(row), err)
 	if err == nil && b.Received == 0 {
 		err = ErrNoBatches
 	}
@@ -169,7 +170,7 @@ func (s *Store) Complete(ctx context.Context, tenant, id string, also Also) (Bat
 	header.stop()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	err = s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) (err error) {
+	err = s.cfg.Jobs.InTx(ctx, scope.Tenant(tenant), func(tx pgx.Tx) (err error) {
 		if b, err = s.ledger.complete(ctx, tx, header.u.row, id); err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func (l *ledger) openBatched(ctx context.Context, tx pgx.Tx, d job.Draft, b Batc
 		total := int32(b.Total)
 		in.SessionID, in.Total = &b.Session, &total
 	}
-	n, err := l.queries.WithTx(tx).InsertBatched(ctx, in)
+	n, err := db.New(tx).InsertBatched(ctx, in)
 	if err == nil && n == 0 {
 		err = errSessionTaken
 	}
@@ -52,7 +52,7 @@ func (l *ledger) openBatched(ctx context.Context, tx pgx.Tx, d job.Draft, b Batc
 
 // lockBatched lets nobody else change the job until tx ends. One that has ended is ErrGone.
 func (l *ledger) lockBatched(ctx context.Context, tx pgx.Tx, tenant, id string) (batchedRow, error) {
-	row, err := l.queries.WithTx(tx).LockBatched(ctx, db.LockBatchedParams{ID: id, Tenant: tenant})
+	row, err := db.New(tx).LockBatched(ctx, db.LockBatchedParams{ID: id, Tenant: tenant})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return batchedRow{}, job.ErrNotFound
 	}
@@ -66,7 +66,7 @@ func (l *ledger) lockBatched(ctx context.Context, tx pgx.Tx, tenant, id string) 
 func (l *ledger) lockFor(ctx context.Context, tx pgx.Tx, b Batch) (batchedRow, error) {
 	id := b.Job
 	if b.Session != "" {
-		found, err := l.queries.WithTx(tx).BatchedOfSession(ctx, db.BatchedOfSessionParams{Tenant: b.Draft.Tenant, SessionID: b.Session})
+		found, err := db.New(tx).BatchedOfSession(ctx, db.BatchedOfSessionParams{Tenant: b.Draft.Tenant, SessionID: b.Session})
 		if errors.Is(err, pgx.ErrNoRows) {
 			d := b.Draft
 			d.ID = job.NewID()
@@ -92,7 +92,7 @@ func (l *ledger) accept(ctx context.Context, tx pgx.Tx, u db.Upload, b Batch) (a
 	if b.Number < 1 || b.Number > MaxBatches || b.Total > 0 && b.Number > b.Total {
 		return a, ErrBatchNumber
 	}
-	q := l.queries.WithTx(tx)
+	q := db.New(tx)
 	before, err := q.GetBatch(ctx, db.GetBatchParams{UploadID: row.Upload.ID, Tenant: row.Upload.Tenant, Number: int32(b.Number)})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -124,7 +124,7 @@ func (l *ledger) add(ctx context.Context, tx pgx.Tx, row *batchedRow, u db.Uploa
 	if err := l.list(ctx, tx, row, u, b.Number); err != nil {
 		return err
 	}
-	q := l.queries.WithTx(tx)
+	q := db.New(tx)
 	err = q.InsertBatch(ctx, db.InsertBatchParams{
 		UploadID: row.Upload.ID, Tenant: row.Upload.Tenant, Number: int32(b.Number), Digest: b.Digest[:], Records: b.Records,
 	})
@@ -146,7 +146,7 @@ func (l *ledger) add(ctx context.Context, tx pgx.Tx, row *batchedRow, u db.Uploa
 
 // list puts a partial upload at its place in the list.
 func (l *ledger) list(ctx context.Context, tx pgx.Tx, row *batchedRow, u db.Upload, position int) (err error) {
-	q := l.queries.WithTx(tx)
+	q := db.New(tx)
 	if u, err = q.CloseBatch(ctx, db.CloseBatchParams{ID: u.ID, Tenant: u.Tenant, Grace: l.grace}); errors.Is(err, pgx.ErrNoRows) {
 		return ErrGone
 	} else if err != nil {
@@ -205,7 +205,7 @@ func (l *ledger) complete(ctx context.Context, tx pgx.Tx, header db.Upload, id s
 			return Batched{}, err
 		}
 	}
-	return l.batched(ctx, l.queries.WithTx(tx), row, nil)
+	return l.batched(ctx, db.New(tx), row, nil)
 }
 
 // enqueueBatched makes the file of the list and enqueues its job with the settings that were told.

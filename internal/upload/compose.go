@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sluice/internal/blob"
+	"sluice/internal/scope"
 	"sluice/internal/upload/db"
 )
 
@@ -26,7 +27,7 @@ var errNotOurs = errors.New("upload is composed by another, or has ended")
 func (s *Store) Compose(ctx context.Context, limit int) (int, error) {
 	composed := 0
 	for range limit {
-		u, err := s.ledger.queries.ClaimCompose(ctx, composeLease)
+		u, err := s.ledger.as(scope.System).ClaimCompose(ctx, composeLease)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return composed, nil
 		}
@@ -46,7 +47,7 @@ func (s *Store) Compose(ctx context.Context, limit int) (int, error) {
 }
 
 func (s *Store) compose(ctx context.Context, u db.Upload) error {
-	parts, err := s.ledger.queries.Manifest(ctx, u.ID)
+	parts, err := s.ledger.as(scope.System).Manifest(ctx, u.ID)
 	if err != nil {
 		return fmt.Errorf("read manifest: %w", err)
 	}
@@ -87,7 +88,7 @@ func (s *Store) join(ctx context.Context, u *db.Upload, key string, objects []bl
 		if time.Since(renewed) < composeLease/10 {
 			return nil
 		}
-		at, err := s.ledger.queries.ExtendCompose(ctx, db.ExtendComposeParams{Lease: composeLease, ID: u.ID, ComposeAt: u.ComposeAt})
+		at, err := s.ledger.as(scope.System).ExtendCompose(ctx, db.ExtendComposeParams{Lease: composeLease, ID: u.ID, ComposeAt: u.ComposeAt})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return errNotOurs
 		}
@@ -103,8 +104,8 @@ func (s *Store) join(ctx context.Context, u *db.Upload, key string, objects []bl
 // grace time, in which who reads the parts can come to an end. It fails with errNotOurs, and changes nothing, unless the
 // lease is still the caller's.
 func (l *ledger) composed(ctx context.Context, u db.Upload, whole *db.Part) error {
-	return pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
-		q := l.queries.WithTx(tx)
+	return pgx.BeginFunc(ctx, scope.Over(l.pool, scope.System), func(tx pgx.Tx) error {
+		q := db.New(tx)
 		n, err := q.Composed(ctx, db.ComposedParams{Grace: l.grace, ID: u.ID, ComposeAt: u.ComposeAt})
 		if err == nil && n == 0 {
 			return errNotOurs

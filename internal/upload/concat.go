@@ -13,6 +13,7 @@ import (
 
 	"sluice/internal/blob"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 	"sluice/internal/upload/db"
 )
 
@@ -65,8 +66,8 @@ func (l *ledger) concat(ctx context.Context, d job.Draft, f Final) error {
 	if err != nil {
 		return fmt.Errorf("encode metadata: %w", err)
 	}
-	return l.jobs.InTx(ctx, func(tx pgx.Tx) error {
-		q := l.queries.WithTx(tx)
+	return l.jobs.InTx(ctx, scope.Tenant(d.Tenant), func(tx pgx.Tx) error {
+		q := db.New(tx)
 		found, err := q.LockPartials(ctx, db.LockPartialsParams{Ids: f.Partials, Tenant: d.Tenant})
 		if err != nil {
 			return fmt.Errorf("lock partial uploads: %w", err)
@@ -123,7 +124,7 @@ func sizeOf(ids []string, found []db.Upload) (*int64, error) {
 
 // finishFinals completes the final uploads for which the partial one of that id was the last.
 func (l *ledger) finishFinals(ctx context.Context, tx pgx.Tx, partial string) error {
-	finals, err := l.queries.WithTx(tx).LockFinals(ctx, partial)
+	finals, err := db.New(tx).LockFinals(ctx, partial)
 	if err != nil {
 		return fmt.Errorf("lock final uploads: %w", err)
 	}
@@ -138,7 +139,7 @@ func (l *ledger) finishFinals(ctx context.Context, tx pgx.Tx, partial string) er
 // join makes the manifest of a final upload and finishes it, if all its partial uploads have their bytes. One that cannot
 // be finished any more ends, so that it does not hinder its partial uploads.
 func (l *ledger) join(ctx context.Context, tx pgx.Tx, f db.Upload) error {
-	q := l.queries.WithTx(tx)
+	q := db.New(tx)
 	partials, err := q.ListPartials(ctx, f.ID)
 	if err != nil {
 		return fmt.Errorf("list partial uploads: %w", err)
@@ -170,7 +171,7 @@ func (l *ledger) join(ctx context.Context, tx pgx.Tx, f db.Upload) error {
 
 // abortFinals ends the final uploads that wait for a partial one that has ended.
 func (l *ledger) abortFinals(ctx context.Context, tx pgx.Tx, partial string) error {
-	finals, err := l.queries.WithTx(tx).LockFinals(ctx, partial)
+	finals, err := db.New(tx).LockFinals(ctx, partial)
 	if err != nil {
 		return fmt.Errorf("lock final uploads: %w", err)
 	}
@@ -184,7 +185,7 @@ func (l *ledger) abortFinals(ctx context.Context, tx pgx.Tx, partial string) err
 
 // abortFinal ends a final upload that is locked. Its references are dropped when it is swept.
 func (l *ledger) abortFinal(ctx context.Context, tx pgx.Tx, f db.Upload, detail string) error {
-	row, err := l.queries.WithTx(tx).EndUpload(ctx, db.EndUploadParams{ID: f.ID, Tenant: f.Tenant, Grace: l.grace})
+	row, err := db.New(tx).EndUpload(ctx, db.EndUploadParams{ID: f.ID, Tenant: f.Tenant, Grace: l.grace})
 	if err != nil {
 		return fmt.Errorf("end final upload: %w", err)
 	}

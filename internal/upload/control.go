@@ -9,6 +9,7 @@ import (
 
 	"sluice/internal/audit"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 	"sluice/internal/upload/db"
 )
 
@@ -16,8 +17,8 @@ import (
 // a complete one stay for a retry. Errors are those of job.Store's CancelTx.
 func (s *Store) Cancel(ctx context.Context, tenant, id string) error {
 	var keys []string
-	err := s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
-		row, err := s.ledger.queries.WithTx(tx).EndUpload(ctx, db.EndUploadParams{ID: id, Tenant: tenant, Grace: s.cfg.SweepGrace})
+	err := s.cfg.Jobs.InTx(ctx, scope.Tenant(tenant), func(tx pgx.Tx) error {
+		row, err := db.New(tx).EndUpload(ctx, db.EndUploadParams{ID: id, Tenant: tenant, Grace: s.cfg.SweepGrace})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return s.cfg.Jobs.CancelTx(ctx, tx, tenant, id)
 		}
@@ -39,8 +40,8 @@ func (s *Store) Cancel(ctx context.Context, tenant, id string) error {
 // object. An unknown job is job.ErrNotFound. Objects whose deletion fails are swept later; nobody can reach them.
 func (s *Store) Delete(ctx context.Context, tenant, id string) error {
 	var keys []string
-	err := s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
-		q := s.ledger.queries.WithTx(tx)
+	err := s.cfg.Jobs.InTx(ctx, scope.Tenant(tenant), func(tx pgx.Tx) error {
+		q := db.New(tx)
 		// The upload first, as its writers lock it: in the other order two could wait for each other.
 		err := q.RemoveUpload(ctx, db.RemoveUploadParams{ID: id, Tenant: tenant, Grace: s.cfg.SweepGrace})
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"sluice/internal/job"
 	"sluice/internal/renewal"
+	"sluice/internal/scope"
 	"sluice/internal/upload/db"
 )
 
@@ -41,10 +42,10 @@ func (s *Store) begin(ctx context.Context, c creation) (*Intake, error) {
 
 // renew keeps the upload open until stop is called.
 func (in *Intake) renew(ctx context.Context) (stop func()) {
-	s, id := in.u.store, in.ID()     // in.u changes meanwhile
-	ctx = context.WithoutCancel(ctx) // it ends with Finish or Abort, whatever becomes of the client
+	s, id, tenant := in.u.store, in.ID(), in.u.row.Tenant // in.u changes meanwhile
+	ctx = context.WithoutCancel(ctx)                      // it ends with Finish or Abort, whatever becomes of the client
 	return renewal.Every(ctx, s.cfg.StreamExpiry/4, func(ctx context.Context) bool {
-		err := s.ledger.queries.RenewOnce(ctx, db.RenewOnceParams{ID: id, Expiry: s.cfg.StreamExpiry})
+		err := s.ledger.as(scope.Tenant(tenant)).RenewOnce(ctx, db.RenewOnceParams{ID: id, Expiry: s.cfg.StreamExpiry})
 		if err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "upload not renewed", "upload_id", id, "err", err)
 		}
@@ -103,7 +104,7 @@ func (in *Intake) Finish(ctx context.Context, d *job.Draft, also func(pgx.Tx) er
 	s := in.u.store
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	err := s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) error {
+	err := s.cfg.Jobs.InTx(ctx, scope.Tenant(in.u.row.Tenant), func(tx pgx.Tx) error {
 		if d != nil {
 			if err := s.cfg.Jobs.ConfigureTx(ctx, tx, *d); err != nil {
 				return err

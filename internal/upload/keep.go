@@ -19,7 +19,7 @@ func (s *Store) Keep(ctx context.Context, tenant, id string) (*Intake, error) {
 // KeptTx makes what was stored the source of the job, in the transaction in which that comes to be. It enqueues nothing.
 func (in *Intake) KeptTx(ctx context.Context, tx pgx.Tx) error {
 	s, row := in.u.store, in.u.row
-	n, err := s.ledger.queries.WithTx(tx).KeepUpload(ctx, db.KeepUploadParams{
+	n, err := db.New(tx).KeepUpload(ctx, db.KeepUploadParams{
 		ID: row.ID, Tenant: row.Tenant, Epoch: row.Epoch, OffsetBytes: row.OffsetBytes, Grace: s.cfg.SweepGrace,
 	})
 	if err == nil && n == 0 {

@@ -13,6 +13,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/blob"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 	"sluice/internal/upload/db"
 )
 
@@ -26,7 +27,6 @@ const (
 // offset reach the length enqueues the job: no upload has all its bytes and no job.
 type ledger struct {
 	pool          *pgxpool.Pool
-	queries       *db.Queries
 	jobs          *job.Store
 	expiry, grace time.Duration
 	once          time.Duration // expiry of an upload that one request writes
@@ -34,8 +34,11 @@ type ledger struct {
 }
 
 func newLedger(cfg Config) *ledger {
-	return &ledger{cfg.Pool, db.New(cfg.Pool), cfg.Jobs, cfg.Expiry, cfg.SweepGrace, cfg.StreamExpiry, cfg.MaxBytes}
+	return &ledger{cfg.Pool, cfg.Jobs, cfg.Expiry, cfg.SweepGrace, cfg.StreamExpiry, cfg.MaxBytes}
 }
+
+// as returns the queries of a scope, each a transaction of its own.
+func (l *ledger) as(sc scope.Scope) *db.Queries { return db.New(scope.Over(l.pool, sc)) }
 
 // creation is an upload to be: with the job of its id, or a partial one, which has none.
 type creation struct {
@@ -49,7 +52,7 @@ type creation struct {
 }
 
 func (l *ledger) create(ctx context.Context, c creation) (row db.Upload, err error) {
-	err = l.jobs.InTx(ctx, func(tx pgx.Tx) error {
+	err = l.jobs.InTx(ctx, scope.Tenant(c.Tenant), func(tx pgx.Tx) error {
 		if row, err = l.createTx(ctx, tx, c); err != nil {
 			return err
 		}
@@ -68,7 +71,7 @@ func (l *ledger) createTx(ctx context.Context, tx pgx.Tx, c creation) (row db.Up
 			return row, fmt.Errorf("create job: %w", err)
 		}
 	}
-	row, err = l.queries.WithTx(tx).InsertUpload(ctx, db.InsertUploadParams{
+	row, err = db.New(tx).InsertUpload(ctx, db.InsertUploadParams{
 		ID: c.ID, Tenant: c.Tenant, SizeBytes: c.size, Metadata: text, Concat: c.concat, Once: c.once, Expiry: l.expiryOf(db.Upload{Once: c.once}),
 	})
 	if err != nil {
@@ -86,7 +89,7 @@ func (l *ledger) createTx(ctx context.Context, tx pgx.Tx, c creation) (row db.Up
 }
 
 func (l *ledger) get(ctx context.Context, tenant, id string) (db.Upload, error) {
-	found, err := l.queries.GetUpload(ctx, db.GetUploadParams{ID: id, Tenant: tenant})
+	found, err := l.as(scope.Tenant(tenant)).GetUpload(ctx, db.GetUploadParams{ID: id, Tenant: tenant})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return db.Upload{}, handler.ErrNotFound
@@ -109,7 +112,7 @@ func (l *ledger) getOfTus(ctx context.Context, tenant, id string) (db.Upload, er
 
 // take makes the holder the only writer of an upload: every commit of an earlier one fails from here on.
 func (l *ledger) take(ctx context.Context, u db.Upload, offset int64, holder string) (db.Upload, error) {
-	row, err := l.queries.TakeUpload(ctx, db.TakeUploadParams{ID: u.ID, Tenant: u.Tenant, OffsetBytes: offset, Holder: holder, Expiry: l.expiryOf(u)})
+	row, err := l.as(scope.Tenant(u.Tenant)).TakeUpload(ctx, db.TakeUploadParams{ID: u.ID, Tenant: u.Tenant, OffsetBytes: offset, Holder: holder, Expiry: l.expiryOf(u)})
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return row, err
 	}
@@ -124,7 +127,7 @@ func (l *ledger) remainder(ctx context.Context, u db.Upload, below int64) (*db.P
 	if u.OffsetBytes == 0 {
 		return nil, nil
 	}
-	last, err := l.queries.LastPart(ctx, u.ID)
+	last, err := l.as(scope.Tenant(u.Tenant)).LastPart(ctx, u.ID)
 	if err != nil {
 		return nil, fmt.Errorf("get last part: %w", err)
 	}
@@ -139,8 +142,8 @@ func (l *ledger) remainder(ctx context.Context, u db.Upload, below int64) (*db.P
 func (l *ledger) advance(ctx context.Context, u db.Upload, crc uint64, parts ...db.Part) (row db.Upload, err error) {
 	last := parts[len(parts)-1]
 	to := last.StartBytes + last.SizeBytes
-	err = l.jobs.InTx(ctx, func(tx pgx.Tx) error {
-		row, err = l.queries.WithTx(tx).Advance(ctx, db.AdvanceParams{
+	err = l.jobs.InTx(ctx, scope.Tenant(u.Tenant), func(tx pgx.Tx) error {
+		row, err = db.New(tx).Advance(ctx, db.AdvanceParams{
 			ID: u.ID, Epoch: u.Epoch, FromBytes: u.OffsetBytes, ToBytes: to, Expiry: l.expiryOf(u),
 			Crc64: int64(blob.Combine(uint64(u.Crc64), crc, to-u.OffsetBytes)),
 		})
@@ -151,7 +154,7 @@ func (l *ledger) advance(ctx context.Context, u db.Upload, crc uint64, parts ...
 			return fmt.Errorf("advance upload: %w", err)
 		}
 		for _, p := range parts {
-			if err := l.queries.WithTx(tx).PutPart(ctx, db.PutPartParams(p)); err != nil {
+			if err := db.New(tx).PutPart(ctx, db.PutPartParams(p)); err != nil {
 				return fmt.Errorf("record part: %w", err)
 			}
 		}
@@ -161,7 +164,7 @@ func (l *ledger) advance(ctx context.Context, u db.Upload, crc uint64, parts ...
 }
 
 func (l *ledger) declare(ctx context.Context, u db.Upload, size int64) (row db.Upload, err error) {
-	err = l.jobs.InTx(ctx, func(tx pgx.Tx) error {
+	err = l.jobs.InTx(ctx, scope.Tenant(u.Tenant), func(tx pgx.Tx) error {
 		row, err = l.declareTx(ctx, tx, u, size)
 		return err
 	})
@@ -169,7 +172,7 @@ func (l *ledger) declare(ctx context.Context, u db.Upload, size int64) (row db.U
 }
 
 func (l *ledger) declareTx(ctx context.Context, tx pgx.Tx, u db.Upload, size int64) (db.Upload, error) {
-	row, err := l.queries.WithTx(tx).DeclareLength(ctx, db.DeclareLengthParams{ID: u.ID, Tenant: u.Tenant, SizeBytes: &size})
+	row, err := db.New(tx).DeclareLength(ctx, db.DeclareLengthParams{ID: u.ID, Tenant: u.Tenant, SizeBytes: &size})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return row, handler.ErrInvalidUploadLength
 	}
@@ -192,7 +195,7 @@ func (l *ledger) finish(ctx context.Context, tx pgx.Tx, u *db.Upload) error {
 	if err := l.jobs.EnqueueTx(ctx, tx, u.ID, u.OffsetBytes, uint64(u.Crc64)); err != nil {
 		return fmt.Errorf("enqueue job: %w", err)
 	}
-	if err := l.queries.WithTx(tx).CompleteUpload(ctx, db.CompleteUploadParams{ID: u.ID, Grace: l.grace}); err != nil {
+	if err := db.New(tx).CompleteUpload(ctx, db.CompleteUploadParams{ID: u.ID, Grace: l.grace}); err != nil {
 		return fmt.Errorf("complete upload: %w", err)
 	}
 	u.State = stateComplete
@@ -201,8 +204,8 @@ func (l *ledger) finish(ctx context.Context, tx pgx.Tx, u *db.Upload) error {
 
 // terminate ends an open upload, for the reason that detail gives, and returns the keys of its parts.
 func (l *ledger) terminate(ctx context.Context, u db.Upload, detail string) (keys []string, err error) {
-	err = l.jobs.InTx(ctx, func(tx pgx.Tx) error {
-		row, err := l.queries.WithTx(tx).EndUpload(ctx, db.EndUploadParams{ID: u.ID, Tenant: u.Tenant, Grace: l.grace})
+	err = l.jobs.InTx(ctx, scope.Tenant(u.Tenant), func(tx pgx.Tx) error {
+		row, err := db.New(tx).EndUpload(ctx, db.EndUploadParams{ID: u.ID, Tenant: u.Tenant, Grace: l.grace})
 		if err != nil {
 			return err
 		}
@@ -222,8 +225,8 @@ func (l *ledger) terminate(ctx context.Context, u db.Upload, detail string) (key
 
 // expire ends the upload that expired first and returns its id and the keys of its parts; "" when there is none.
 func (l *ledger) expire(ctx context.Context) (id string, keys []string, err error) {
-	err = l.jobs.InTx(ctx, func(tx pgx.Tx) error {
-		row, err := l.queries.WithTx(tx).EndExpired(ctx, l.grace)
+	err = l.jobs.InTx(ctx, scope.System, func(tx pgx.Tx) error {
+		row, err := db.New(tx).EndExpired(ctx, l.grace)
 		if err != nil {
 			return err
 		}
@@ -253,7 +256,7 @@ func (l *ledger) abort(ctx context.Context, tx pgx.Tx, u db.Upload, detail strin
 	if err != nil && !errors.Is(err, job.ErrStep) && !errors.Is(err, job.ErrNotFound) {
 		return nil, fmt.Errorf("abort job: %w", err)
 	}
-	keys, err := l.queries.WithTx(tx).DeleteParts(ctx, u.ID)
+	keys, err := db.New(tx).DeleteParts(ctx, u.ID)
 	if err != nil {
 		return nil, fmt.Errorf("delete parts: %w", err)
 	}

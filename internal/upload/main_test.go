@@ -134,7 +134,7 @@ func (w *world) wantComplete(id string, want []byte) {
 // source is what a worker would read.
 func (w *world) source(id string) []blob.Object {
 	w.Helper()
-	parts, err := w.jobs.Source(w.Context(), id)
+	parts, err := w.jobs.Source(w.Context(), job.DefaultTenant, id)
 	w.must(err)
 	objects := make([]blob.Object, len(parts))
 	for i, p := range parts {

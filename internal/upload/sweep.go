@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"sluice/internal/scope"
 	"sluice/internal/upload/db"
 )
 
@@ -31,7 +32,7 @@ func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 // deletion failed. It returns how many uploads it looked at. Any number of processes may call it at a time.
 func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
 	for n := range limit {
-		u, err := s.ledger.queries.ClaimSweep(ctx, s.cfg.SweepGrace)
+		u, err := s.ledger.as(scope.System).ClaimSweep(ctx, s.cfg.SweepGrace)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return n, nil
 		}
@@ -51,7 +52,7 @@ func (s *Store) sweep(ctx context.Context, u db.Upload) error {
 			return err
 		}
 	}
-	keys, err := s.ledger.queries.PartKeys(ctx, u.ID)
+	keys, err := s.ledger.as(scope.System).PartKeys(ctx, u.ID)
 	if err != nil {
 		return fmt.Errorf("read manifest: %w", err)
 	}
@@ -80,7 +81,7 @@ func (s *Store) sweep(ctx context.Context, u db.Upload) error {
 			return err
 		}
 	}
-	return s.ledger.queries.Swept(ctx, db.SweptParams{ID: u.ID, SweepAt: u.SweepAt})
+	return s.ledger.as(scope.System).Swept(ctx, db.SweptParams{ID: u.ID, SweepAt: u.SweepAt})
 }
 
 // abandon ends the multipart uploads that composers of an upload have left: one that was killed, or whose request came
@@ -97,10 +98,10 @@ func (s *Store) abandon(ctx context.Context, u db.Upload) error {
 // release drops what an upload that ended without its bytes still holds: its references to partial uploads, and its
 // manifest unless a final upload needs that.
 func (l *ledger) release(ctx context.Context, u db.Upload) error {
-	if err := l.queries.Release(ctx, u.ID); err != nil {
+	if err := l.as(scope.System).Release(ctx, u.ID); err != nil {
 		return fmt.Errorf("release partial uploads: %w", err)
 	}
-	if _, err := l.queries.DeleteParts(ctx, u.ID); err != nil {
+	if _, err := l.as(scope.System).DeleteParts(ctx, u.ID); err != nil {
 		return fmt.Errorf("delete parts: %w", err)
 	}
 	return nil

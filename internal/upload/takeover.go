@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/internal/scope"
 	"sluice/internal/upload/db"
 )
 
@@ -17,14 +18,14 @@ func (s *Store) ask(ctx context.Context, u db.Upload) error {
 	if u.Holder == "" || u.Holder == s.id { // within a process that is the locker's
 		return nil
 	}
-	if err := s.ledger.queries.AskToLeave(ctx, db.AskToLeaveParams{Holder: u.Holder, ID: u.ID}); err != nil {
+	if err := s.ledger.as(scope.Tenant(u.Tenant)).AskToLeave(ctx, db.AskToLeaveParams{Holder: u.Holder, ID: u.ID}); err != nil {
 		return err
 	}
 	timeout, tick := time.NewTimer(patience), time.NewTicker(askEvery)
 	defer timeout.Stop()
 	defer tick.Stop()
 	for {
-		holder, err := s.ledger.queries.Holder(ctx, u.ID)
+		holder, err := s.ledger.as(scope.Tenant(u.Tenant)).Holder(ctx, u.ID)
 		if err != nil || holder != u.Holder {
 			return err
 		}
@@ -46,7 +47,7 @@ func (s *Store) leave(ctx context.Context, u db.Upload) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout) // the client may have gone
 	defer cancel()
-	if err := s.ledger.queries.Leave(ctx, db.LeaveParams{ID: u.ID, Epoch: u.Epoch}); err != nil {
+	if err := s.ledger.as(scope.Tenant(u.Tenant)).Leave(ctx, db.LeaveParams{ID: u.ID, Epoch: u.Epoch}); err != nil {
 		s.log.WarnContext(ctx, "end of a write not recorded", "upload_id", u.ID, "err", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"sluice/internal/audit"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 	"sluice/internal/upload/db"
 )
 
@@ -58,12 +59,12 @@ func GrantOf(ctx context.Context) (Grant, bool) {
 // NewToken issues a token of the tenant's for that many bytes and that long.
 func (s *Store) NewToken(ctx context.Context, tenant string, maxBytes int64, expiresIn time.Duration) (Token, error) {
 	t := Token{Text: TokenPrefix + rand.Text(), MaxBytes: maxBytes}
-	if err := s.ledger.queries.DeleteTokens(ctx, tenant); err != nil {
+	if err := s.ledger.as(scope.Tenant(tenant)).DeleteTokens(ctx, tenant); err != nil {
 		return Token{}, fmt.Errorf("delete expired tokens: %w", err)
 	}
 	digest := digestOf(t.Text)
-	err := s.cfg.Jobs.InTx(ctx, func(tx pgx.Tx) (err error) {
-		t.ExpiresAt, err = s.ledger.queries.WithTx(tx).InsertToken(ctx, db.InsertTokenParams{
+	err := s.cfg.Jobs.InTx(ctx, scope.Tenant(tenant), func(tx pgx.Tx) (err error) {
+		t.ExpiresAt, err = db.New(tx).InsertToken(ctx, db.InsertTokenParams{
 			Digest: digest, Tenant: tenant, MaxBytes: maxBytes, ExpiresIn: expiresIn,
 		})
 		if err != nil {
@@ -80,7 +81,7 @@ func (s *Store) Grant(ctx context.Context, text string) (g Grant, tenant string,
 		return Grant{}, "", false, nil
 	}
 	digest := digestOf(text)
-	tenant, err = s.ledger.queries.TokenTenant(ctx, digest)
+	tenant, err = s.ledger.as(scope.System).TokenTenant(ctx, digest)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return Grant{}, "", false, nil
@@ -92,7 +93,7 @@ func (s *Store) Grant(ctx context.Context, text string) (g Grant, tenant string,
 
 // Granted tells whether the upload came by the token.
 func (s *Store) Granted(ctx context.Context, g Grant, id string) (bool, error) {
-	ok, err := s.ledger.queries.IsTokenUpload(ctx, db.IsTokenUploadParams{UploadID: id, Digest: []byte(g.digest), Tenant: job.Tenant(ctx)})
+	ok, err := s.ledger.as(scope.Tenant(job.Tenant(ctx))).IsTokenUpload(ctx, db.IsTokenUploadParams{UploadID: id, Digest: []byte(g.digest), Tenant: job.Tenant(ctx)})
 	if err != nil {
 		return false, fmt.Errorf("look upload of token up: %w", err)
 	}
@@ -109,7 +110,7 @@ func (l *ledger) charge(ctx context.Context, tx pgx.Tx, u db.Upload) error {
 	if u.SizeBytes == nil {
 		return ErrToken
 	}
-	q := l.queries.WithTx(tx)
+	q := db.New(tx)
 	charged, err := q.ChargeToken(ctx, db.ChargeTokenParams{SizeBytes: *u.SizeBytes, Digest: []byte(g.digest), Tenant: u.Tenant})
 	if err != nil {
 		return fmt.Errorf("charge token: %w", err)

@@ -19,6 +19,7 @@ import (
 
 	"sluice/internal/blob"
 	"sluice/internal/job"
+	"sluice/internal/scope"
 )
 
 //go:generate ../../.bin/sqlc generate
@@ -149,7 +150,7 @@ func (s *Store) Info(ctx context.Context, tenant, id string) (Info, error) {
 	case row.Concat == concatPartial:
 		info.Concat = concatPartial
 	case row.Concat == concatFinal && row.State != stateComplete:
-		if info.ExpiresAt, err = s.ledger.queries.FinalExpiry(ctx, id); err != nil {
+		if info.ExpiresAt, err = s.ledger.as(scope.Tenant(tenant)).FinalExpiry(ctx, id); err != nil {
 			return Info{}, fmt.Errorf("get expiry: %w", err)
 		}
 	}
