@@ -46,6 +46,7 @@ type server struct {
 	jobs    *job.Store
 	bucket  *blob.Bucket
 	access  *access.Store
+	uploads *upload.Store
 	log     *logBuffer
 	gateway *gateway.Gateway
 	stop    func() // ends the hub, as cmd does before it drains
@@ -70,6 +71,7 @@ func startOn(t testing.TB, pool *pgxpool.Pool, bucket *blob.Bucket, edit ...func
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.uploads = uploads
 	drops, err := drop.New(drop.Config{Pool: s.pool, Jobs: s.jobs, Bucket: s.bucket, Logger: log})
 	if err != nil {
 		t.Fatal(err)

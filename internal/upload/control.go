@@ -47,6 +47,9 @@ func (s *Store) Delete(ctx context.Context, tenant, id string) error {
 		if err != nil {
 			return fmt.Errorf("remove upload: %w", err)
 		}
+		if err := q.ForgetBatched(ctx, db.ForgetBatchedParams{UploadID: id, Tenant: tenant}); err != nil {
+			return fmt.Errorf("forget batches: %w", err)
+		}
 		if err := s.cfg.Jobs.DeleteTx(ctx, tx, tenant, id); err != nil {
 			return err
 		}

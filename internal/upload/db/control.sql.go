@@ -11,9 +11,25 @@ import (
 	"time"
 )
 
+const forgetBatched = `-- name: ForgetBatched :exec
+UPDATE batched SET header = NULL, credit_model_config = '', aggregate_config = '', parse_config = ''
+WHERE upload_id = $1 AND tenant = $2
+`
+
+type ForgetBatchedParams struct {
+	UploadID string
+	Tenant   string
+}
+
+// ForgetBatched keeps of a job in batches that was deleted no more than its session's name and which batches had come.
+func (q *Queries) ForgetBatched(ctx context.Context, arg ForgetBatchedParams) error {
+	_, err := q.db.Exec(ctx, forgetBatched, arg.UploadID, arg.Tenant)
+	return err
+}
+
 const removeUpload = `-- name: RemoveUpload :exec
 UPDATE uploads
-SET state = 'gone', epoch = epoch + 1, sweep_at = clock_timestamp() + $1::interval, updated_at = clock_timestamp()
+SET state = 'gone', metadata = '{}', epoch = epoch + 1, sweep_at = clock_timestamp() + $1::interval, updated_at = clock_timestamp()
 WHERE id = $2 AND tenant = $3
 `
 
@@ -23,7 +39,8 @@ type RemoveUploadParams struct {
 	Tenant string
 }
 
-// RemoveUpload ends an upload in any state; its objects are swept after the grace time.
+// RemoveUpload ends an upload in any state; its objects are swept after the grace time. What its client said of it does
+// not stay.
 func (q *Queries) RemoveUpload(ctx context.Context, arg RemoveUploadParams) error {
 	_, err := q.db.Exec(ctx, removeUpload, arg.Grace, arg.ID, arg.Tenant)
 	return err
