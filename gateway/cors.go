@@ -14,7 +14,7 @@ const (
 	corsMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
 	corsHeaders = "Authorization, Content-Encoding, Content-Type, Idempotency-Key, Last-Event-ID, Tus-Resumable, Upload-Checksum, Upload-Concat, " +
 		"Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override, X-Requested-With"
-	corsExposed = "Location, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, " +
+	corsExposed = "Location, Retry-After, Sluice-Limit, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, " +
 		"Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset"
 	corsMaxAge = "7200" // the most that Chromium keeps
 )

@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -23,4 +24,15 @@ func Routes() (routes []string) {
 // Paced is next behind the pace that a gateway's clients must keep.
 func Paced(next http.Handler, stall time.Duration, bytesPerSecond int64) http.Handler {
 	return (&Gateway{cfg: Config{BodyStall: stall, BodyRate: bytesPerSecond}}).paced(next)
+}
+
+// Strangers returns how many of so many that asked once a turnstile has not forgotten.
+func Strangers(n int) int {
+	t := newTurnstile(0, 1e6, "", "") // who asked once may ask anew within a microsecond
+	for i := range n {
+		if leave, err := t.enter(strconv.Itoa(i), true); err == nil {
+			leave()
+		}
+	}
+	return len(t.passes)
 }

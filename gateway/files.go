@@ -226,7 +226,12 @@ func (f *files) complete(c echo.Context, h http.Header) {
 func (f *files) amend(c echo.Context, status int) {
 	h := c.Response().Header()
 	id := f.relocate(c, h)
-	if id == "" || status != http.StatusConflict && status != statusChecksumMismatch && status != http.StatusLocked {
+	switch status {
+	case http.StatusConflict, statusChecksumMismatch, http.StatusLocked, http.StatusTooManyRequests, http.StatusRequestEntityTooLarge, http.StatusInsufficientStorage:
+	default:
+		return
+	}
+	if id == "" {
 		return
 	}
 	if info, ok := f.reread(c, id); ok {

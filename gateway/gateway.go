@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -87,12 +88,14 @@ type Config struct {
 	// MaxJSONBytes is the largest body of process-transactions, 256 MiB by
 	// default, and MaxBatchBytes that of a chunk or batch, 64 MiB by default.
 	MaxJSONBytes, MaxBatchBytes int64
-	// DoorRequests is how many requests of one tenant may be under way at a time
-	// at the doors beside tus; 64 by default.
-	DoorRequests int
-	// DoorRate is how many requests of one tenant may begin in a second there, and
-	// at once; below 1 too; 1000 by default.
-	DoorRate float64
+	// TenantRequests is how many requests of one tenant that bring bytes may be under
+	// way at a time, and TenantRate how many of all kinds may begin in a second, and at
+	// once; below 1 too. AddressRequests and AddressRate are the same of a client's address
+	// and requests of all kinds. 0: no limit.
+	TenantRequests, AddressRequests int
+	TenantRate, AddressRate         float64
+	// TrustedProxies are those whose X-Forwarded-For is believed; none by default.
+	TrustedProxies []netip.Prefix
 	// BodyStall is how long a client may take for BodyRate bytes of a body for each of
 	// its seconds, or for the rest where that is less; 1 minute by default.
 	BodyStall time.Duration
@@ -122,7 +125,7 @@ type Gateway struct {
 	sessions *sessions
 	handler  http.Handler
 	leaving  atomic.Bool
-	doors    *turnstile
+	limits   *limits
 }
 
 // New returns a Gateway, or an error that names the Config field at fault.
@@ -130,7 +133,7 @@ func New(cfg Config) (*Gateway, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg, log: cfg.Logger, sessions: newSessions(cfg.APIKey, cfg.PublicURL), doors: newTurnstile(cfg.DoorRequests, cfg.DoorRate)}
+	g := &Gateway{cfg: cfg, log: cfg.Logger, sessions: newSessions(cfg.APIKey, cfg.PublicURL), limits: newLimits(cfg)}
 	files, err := newFiles(g)
 	if err != nil {
 		return nil, fmt.Errorf("mount tus handler: %w", err)
@@ -179,15 +182,15 @@ func (c *Config) check() error {
 		return errors.New("gateway: Needs is required")
 	case c.MaxUploadBytes < 0:
 		return errors.New("gateway: MaxUploadBytes is negative")
-	case c.MaxJSONBytes < 0, c.MaxBatchBytes < 0, c.DoorRequests < 0, c.DoorRate < 0, c.BodyStall < 0, c.BodyRate < 0:
-		return errors.New("gateway: MaxJSONBytes, MaxBatchBytes, DoorRequests, DoorRate, BodyStall and BodyRate must not be negative")
+	case c.MaxJSONBytes < 0, c.MaxBatchBytes < 0, c.BodyStall < 0, c.BodyRate < 0:
+		return errors.New("gateway: MaxJSONBytes, MaxBatchBytes, BodyStall and BodyRate must not be negative")
+	case c.TenantRequests < 0, c.TenantRate < 0, c.AddressRequests < 0, c.AddressRate < 0:
+		return errors.New("gateway: TenantRequests, TenantRate, AddressRequests and AddressRate must not be negative")
 	case c.AdminKey != "" && c.AdminKey == c.APIKey:
 		return errors.New("gateway: AdminKey is the APIKey")
 	}
 	c.MaxJSONBytes = cmp.Or(c.MaxJSONBytes, 256<<20)
 	c.MaxBatchBytes = cmp.Or(c.MaxBatchBytes, 64<<20)
-	c.DoorRequests = cmp.Or(c.DoorRequests, 64)
-	c.DoorRate = cmp.Or(c.DoorRate, 1000)
 	c.BodyStall = cmp.Or(c.BodyStall, time.Minute)
 	c.BodyRate = cmp.Or(c.BodyRate, 512)
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")

@@ -33,8 +33,12 @@ type problem struct {
 	Detail   string       `json:"detail"`
 	Instance string       `json:"instance"`
 	Errors   []fieldError `json:"errors,omitempty"`
+	// Limit is the one that refused the request.
+	Limit *limitJSON `json:"limit,omitempty"`
 	// Old is Detail again, where the old system's clients look for it.
 	Old string `json:"error,omitempty"`
+
+	header map[string]string // of the answer
 }
 
 // A fieldError says what is wrong with one parameter, setting or dependency.
@@ -66,6 +70,9 @@ func badField(field, detail string) *problem {
 // problemOf is the one table from errors to what the outside sees of them.
 // What it does not know is internal: its text stays in the log.
 func problemOf(err error) *problem {
+	if refused, ok := job.AsLimit(err); ok {
+		err = upload.LimitError(refused)
+	}
 	var (
 		p   *problem
 		he  *echo.HTTPError
@@ -75,7 +82,9 @@ func problemOf(err error) *problem {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &tus):
-		return tusProblem(tus.ErrorCode, tus.Message, tus.HTTPResponse.StatusCode)
+		p := tusProblem(tus.ErrorCode, tus.Message, tus.HTTPResponse.StatusCode)
+		p.header = tus.HTTPResponse.Header
+		return p
 	case errors.Is(err, job.ErrNotFound):
 		return newProblem(http.StatusNotFound, "There is no such job.")
 	case errors.Is(err, job.ErrWebhook):
@@ -137,6 +146,12 @@ func (g *Gateway) fail(err error, c echo.Context) {
 	if c.Path() == filesPath || strings.HasPrefix(c.Path(), filesPath+"/") {
 		p = resumed(p, r.Method, c.Response().Header())
 	}
+	for name, value := range p.header {
+		c.Response().Header().Set(name, value)
+	}
+	if p.Limit = limitOf(c.Response().Header()); p.Limit != nil {
+		g.limits.refused.WithLabelValues(p.Limit.Name).Inc()
+	}
 	p.Instance = r.URL.Path
 	if strings.HasPrefix(r.URL.Path, transactionsPath+"/") {
 		p.Old = p.Detail
@@ -149,6 +164,10 @@ func (g *Gateway) fail(err error, c echo.Context) {
 // a new upload, but for 423.
 func resumed(p problem, method string, h http.Header) problem {
 	switch {
+	case p.Status == http.StatusTooManyRequests && method == http.MethodHead:
+		locked := newProblem(http.StatusLocked, p.Detail)
+		locked.header = p.header
+		return *locked
 	case p.Status != http.StatusInternalServerError && p.Status != http.StatusServiceUnavailable:
 		return p
 	case method == http.MethodHead:

@@ -39,12 +39,6 @@ func (g *Gateway) door(handle func(*request) error, most int64) echo.HandlerFunc
 		if p := r.body.problem(); p != nil { // it says itself that it is too large
 			return p
 		}
-		leave, wait, err := g.doors.enter(r.tenant)
-		if err != nil {
-			c.Response().Header().Set("Retry-After", strconv.Itoa(wait))
-			return err
-		}
-		defer leave()
 		if err := r.take(); err != nil {
 			return err
 		}

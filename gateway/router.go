@@ -17,10 +17,10 @@ const metricsPath = "/metrics"
 // trailing slash, and each GET answers HEAD.
 func (g *Gateway) router(f *files) *echo.Echo {
 	e := echo.New()
-	e.IPExtractor = echo.ExtractIPDirect() // else anyone's X-Forwarded-For is believed
+	e.IPExtractor = clientAddress(g.cfg.TrustedProxies)
 	e.HTTPErrorHandler = g.fail
 	e.Pre(normalise)
-	e.Use(newMetrics(g.cfg.Registerer).observe, g.recover(), g.secure, g.shared, g.authenticate, g.traced, textOnly)
+	e.Use(newMetrics(g.cfg.Registerer).observe, g.recover(), g.secure, g.shared, g.limitAddress, g.authenticate, g.limitTenant, g.traced, textOnly)
 
 	f.mount(e)
 	for _, base := range []string{"/api/jobs", "/api/financial-transactions/jobs"} {

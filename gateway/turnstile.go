@@ -1,72 +1,99 @@
 package gateway
 
 import (
-	"fmt"
 	"math"
-	"net/http"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"sluice/internal/job"
 )
 
-// turnstile bounds the requests of each tenant to the doors beside tus: how many
-// are under way, and how many begin in a second. It is the gateway's own: with
-// several gateways a tenant has as much at each.
+// turnstile bounds what each of many, tenants or addresses, asks for: how many
+// requests are under way, and how many begin in a second. It is the gateway's own:
+// with several gateways each has as much at each.
 type turnstile struct {
-	most   int        // under way
-	begins rate.Limit // in a second; as many may begin at once, 1 at least
+	most   int        // under way; 0: no limit
+	begins rate.Limit // in a second; as many may begin at once, 1 at least; 0: no limit
+	names  struct{ most, begins job.Limit }
 
-	mu      sync.Mutex
-	tenants map[string]*passage
+	mu     sync.Mutex
+	passes map[string]*passage
+	tidyAt int // passes are looked through when there are so many
 }
 
-// passage is what a tenant has of it.
+// passage is what one of them has of it.
 type passage struct {
 	open   int
 	begins *rate.Limiter
 }
 
-func newTurnstile(most int, begins float64) *turnstile {
-	return &turnstile{most: most, begins: rate.Limit(begins), tenants: map[string]*passage{}}
+// fewPasses are kept without looking whether they are needed.
+const fewPasses = 1024
+
+func newTurnstile(most int, begins float64, mostName, beginsName job.Limit) *turnstile {
+	t := &turnstile{most: most, begins: rate.Limit(begins), passes: map[string]*passage{}, tidyAt: fewPasses}
+	t.names.most, t.names.begins = mostName, beginsName
+	if t.begins == 0 {
+		t.begins = rate.Inf
+	}
+	return t
 }
 
-// enter lets a tenant's request in, or says in how many seconds to come again.
-func (t *turnstile) enter(tenant string) (leave func(), wait int, err error) {
+// enter lets a request in, which holds a place until leave is called, or not at all
+// where holds is false. The error is a *job.LimitError.
+func (t *turnstile) enter(who string, holds bool) (leave func(), err error) {
+	if t.begins == rate.Inf && (t.most == 0 || !holds) {
+		return func() {}, nil
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := t.tenants[tenant]
-	if p == nil {
-		p = &passage{begins: rate.NewLimiter(t.begins, t.burst())}
-		t.tenants[tenant] = p
-	}
-	if p.open >= t.most {
-		return nil, 1, newProblem(http.StatusTooManyRequests, fmt.Sprintf(
-			"Too many requests are under way, more than %d; wait for some of them to be answered.", t.most)).typed("too_many_requests")
+	p := t.pass(who)
+	if holds && t.most > 0 && p.open >= t.most {
+		return nil, &job.LimitError{Limit: t.names.most, Max: int64(t.most), RetryAfter: time.Second}
 	}
 	now := time.Now()
 	turn := p.begins.ReserveN(now, 1)
 	if delay := turn.DelayFrom(now); delay > 0 {
 		turn.CancelAt(now)
-		wait = int(math.Ceil(delay.Seconds()))
-		return nil, wait, newProblem(http.StatusTooManyRequests, fmt.Sprintf(
-			"Too many requests, more than %g a second; come again in %d s.", float64(t.begins), wait)).typed("rate_limited")
+		return nil, &job.LimitError{Limit: t.names.begins, Max: int64(t.burst()), RetryAfter: delay}
+	}
+	if !holds {
+		return func() {}, nil
 	}
 	p.open++
-	return func() { t.leave(tenant) }, 0, nil
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		p.open--
+	}, nil
 }
 
-// leave forgets who has nothing under way and may begin as much as a stranger,
-// and with each who leaves all others of that kind, so that the list does not grow.
-func (t *turnstile) leave(tenant string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.tenants[tenant].open--
-	for name, p := range t.tenants {
-		if p.open == 0 && p.begins.Tokens() >= float64(t.burst()) {
-			delete(t.tenants, name)
-		}
+// pass returns the passage of one, who may be a stranger. Before there are many
+// more, who has nothing under way and may begin as much as a stranger is forgotten:
+// so there are hardly more than came within a burst. The lock is held.
+func (t *turnstile) pass(who string) *passage {
+	p := t.passes[who]
+	if p != nil {
+		return p
 	}
+	if len(t.passes) >= t.tidyAt {
+		for name, p := range t.passes {
+			if p.open == 0 && p.begins.Tokens() >= float64(t.burst()) {
+				delete(t.passes, name)
+			}
+		}
+		t.tidyAt = max(fewPasses, 2*len(t.passes))
+	}
+	p = &passage{begins: rate.NewLimiter(t.begins, t.burst())}
+	t.passes[who] = p
+	return p
 }
 
-func (t *turnstile) burst() int { return int(max(1, math.Ceil(float64(t.begins)))) }
+func (t *turnstile) burst() int {
+	if t.begins == rate.Inf {
+		return 0
+	}
+	return int(max(1, math.Ceil(float64(t.begins))))
+}

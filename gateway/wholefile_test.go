@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -303,48 +302,6 @@ func TestStalledBody(t *testing.T) {
 	wantProblem(t, a, http.StatusRequestTimeout, doorsPath)
 	if jobs := s.all(); len(jobs) != 1 || jobs[0].State != job.Aborted {
 		t.Errorf("jobs are %+v", jobs)
-	}
-}
-
-// TestTooManyRequests: one more than may be under way is told so, and may come later.
-func TestTooManyRequests(t *testing.T) {
-	t.Parallel()
-	s := start(t, func(c *gateway.Config) { c.DoorRequests = 1 })
-	r, w := io.Pipe()
-	first := make(chan answer, 1)
-	go func() { first <- s.do("POST", doorsPath+"stream-upload/", fields{"Content-Type": "text/csv"}, r) }()
-	if _, err := io.WriteString(w, smallCSV); err != nil {
-		t.Fatal(err)
-	}
-	wait(t, func() bool { return len(s.all()) == 1 })
-	a := s.do("POST", doorsPath+"stream-upload/", fields{"Content-Type": "text/csv"}, strings.NewReader(smallCSV))
-	wantProblem(t, a, http.StatusTooManyRequests, doorsPath)
-	if a.header.Get("Retry-After") == "" {
-		t.Error("no Retry-After")
-	}
-	w.Close()
-	s.wantSource(s.accepted(<-first), smallCSV)
-	s.accepted(s.do("POST", doorsPath+"stream-upload/", fields{"Content-Type": "text/csv"}, strings.NewReader(smallCSV)))
-}
-
-// TestTooManyRequestsInASecond: at a rate of less than one in a second the first is
-// let in, and those behind it are told when to come again.
-func TestTooManyRequestsInASecond(t *testing.T) {
-	t.Parallel()
-	s := start(t, func(c *gateway.Config) { c.DoorRate = 1e-3 })
-	send := func() answer {
-		return s.do("POST", doorsPath+"stream-upload/", fields{"Content-Type": "text/csv"}, strings.NewReader(smallCSV))
-	}
-	s.accepted(send())
-	for range 2 {
-		a := send()
-		wantProblem(t, a, http.StatusTooManyRequests, doorsPath)
-		if wait, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || wait < 2 || wait > 1000 {
-			t.Errorf("Retry-After is %q", a.header.Get("Retry-After"))
-		}
-	}
-	if jobs := s.all(); len(jobs) != 1 {
-		t.Errorf("there are %d jobs", len(jobs))
 	}
 }
 

@@ -37,6 +37,9 @@ func TestGrants(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Release()
+	if _, err := conn.Exec(t.Context(), "INSERT INTO tenant_limits (tenant, max_jobs) VALUES ('*', 1)"); err != nil {
+		t.Fatal(err)
+	}
 	grants, features := readGrants(t), readFeatures(t)
 
 	want := make(map[string]bool)
@@ -180,6 +183,7 @@ func readFeatures(t *testing.T) map[string]string {
 	features := map[string]string{
 		"job.CopyOffers":        "COPY offers_rows FROM STDIN (FORMAT binary)",
 		"river.JobID":           "SELECT nextval('river_job_id_seq')",
+		"job.ChargeTenant":      "SELECT set_config('sluice.tenant', 'acme', true), charge_tenant('acme', 0, 0, 0, 0, true, true)", // of triggers
 		"drop.LockWatches":      "LOCK TABLE watches IN SHARE ROW EXCLUSIVE MODE",
 		"migrations.CheckRiver": "SELECT version, created_at FROM river_migration", "migrations.CheckSluice": "SELECT version_id, tstamp FROM goose_db_version",
 	}

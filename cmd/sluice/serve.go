@@ -35,13 +35,14 @@ type serveCmd struct {
 	issuerSettings
 	hookSettings
 	doorSettings
+	limitSettings
 	workerSettings
 	serverSettings
 }
 
 // Validate checks the settings before anything runs.
 func (c serveCmd) Validate() error {
-	errs := []error{c.serverSettings.check(), c.workerSettings.check(), c.doorSettings.check(), c.edgeSettings.check(), c.issuerSettings.check()}
+	errs := []error{c.serverSettings.check(), c.workerSettings.check(), c.doorSettings.check(), c.limitSettings.check(), c.edgeSettings.check(), c.issuerSettings.check()}
 	if c.HTTPAddr == "" {
 		errs = append(errs, errors.New("--http-addr (SLUICE_HTTP_ADDR): needed, such as 127.0.0.1:8080"))
 	}
@@ -97,6 +98,7 @@ func (c serveCmd) serve(ctx context.Context) error {
 	}
 	c.doorSettings.apply(&cfg)
 	c.edgeSettings.apply(&cfg)
+	c.limitSettings.apply(&cfg)
 	g, err := gateway.New(cfg)
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ func (s ledgerSettings) withPool(ctx context.Context, fn func(*stack) error) err
 // tenantsCmd says what a tenant may have of what all share.
 type tenantsCmd struct {
 	List tenantsListCmd `cmd:"" help:"List tenants that have limits or unfinished jobs, one JSON object a line."`
-	Set  tenantsSetCmd  `cmd:"" help:"Set a tenant's priority, how many of its jobs run at once, how long they are kept."`
+	Set  tenantsSetCmd  `cmd:"" help:"Set a tenant's priority, how many of its jobs run at once, how long they are kept, and what it may send and store."`
 }
 
 type tenantsListCmd struct{ ledgerSettings }
@@ -65,7 +65,7 @@ func (c tenantsListCmd) Run(ctx context.Context, k *kong.Kong) error {
 			return err
 		}
 		for _, l := range loads {
-			line := loadJSON{limitsJSON: limitsOf(l.Limits), Running: l.Running, Queued: l.Queued, Held: l.Held}
+			line := loadJSON{limitsJSON: limitsOf(l.Limits), Running: l.Running, Queued: l.Queued, Held: l.Held, DayBytes: l.DayBytes, StoredBytes: l.StoredBytes}
 			if err := printLine(k, line); err != nil {
 				return err
 			}
@@ -75,10 +75,15 @@ func (c tenantsListCmd) Run(ctx context.Context, k *kong.Kong) error {
 }
 
 type tenantsSetCmd struct {
-	Tenant     string    `arg:"" help:"Whose limits they are."`
-	Priority   string    `enum:",high,normal,low" default:"" help:"Whose jobs go first: high, normal or low. Strict: others wait for higher ones."`
-	MaxRunning *orNone   `placeholder:"N|none" help:"Jobs that run at once, in all workers together; the others wait, in order. 0: none runs."`
-	Retention  *keepTime `placeholder:"TIME|forever|default" help:"How long ended jobs are kept, with files and results, such as 720h; default: --job-retention of the workers."`
+	Tenant         string     `arg:"" help:"Whose limits they are; * for all tenants that have none of their own, of what they may store and send."`
+	Priority       string     `enum:",high,normal,low" default:"" help:"Whose jobs go first: high, normal or low. Strict: others wait for higher ones."`
+	MaxRunning     *orNone    `placeholder:"N|none" help:"Jobs that run at once, in all workers together; the others wait, in order. 0: none runs."`
+	Retention      *keepTime  `placeholder:"TIME|forever|default" help:"How long ended jobs are kept, with files and results, such as 720h; default: --job-retention of the workers."`
+	MaxUploadBytes *orDefault `placeholder:"SIZE|default" help:"Largest upload, such as 500MiB; default: as * has it, and for * no limit."`
+	MaxOpenUploads *orDefault `placeholder:"N|default" help:"Uploads whose bytes are still arriving."`
+	MaxJobs        *orDefault `placeholder:"N|default" help:"Jobs that have not ended: open, queued and running."`
+	MaxDayBytes    *orDefault `placeholder:"SIZE|default" help:"Bytes received in a day, UTC."`
+	MaxStoredBytes *orDefault `placeholder:"SIZE|default" help:"Bytes of files that are kept. Results are not counted."`
 	ledgerSettings
 }
 
@@ -87,6 +92,9 @@ func (c tenantsSetCmd) Validate() error {
 	err := c.databaseSettings.check()
 	if c.Tenant == "" {
 		err = errors.Join(err, errors.New("tenant: not empty"))
+	}
+	if c.Tenant == job.Everybody && (c.Priority != "" || c.MaxRunning != nil || c.Retention != nil) {
+		err = errors.Join(err, errors.New("tenant: * has no --priority, --max-running or --retention"))
 	}
 	return err
 }
@@ -114,6 +122,14 @@ func (c tenantsSetCmd) edit(l *job.Limits) {
 	if c.Retention != nil {
 		l.Retention = c.Retention.age
 	}
+	for to, given := range map[**int64]*orDefault{
+		&l.MaxUploadBytes: c.MaxUploadBytes, &l.MaxOpenUploads: c.MaxOpenUploads, &l.MaxJobs: c.MaxJobs,
+		&l.MaxDayBytes: c.MaxDayBytes, &l.MaxStoredBytes: c.MaxStoredBytes,
+	} {
+		if given != nil {
+			*to = given.n
+		}
+	}
 }
 
 // priorities are the words for them.
@@ -133,6 +149,26 @@ func (o *orNone) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q is neither a number from 0 nor none", text)
 	}
 	o.n = new(int32(n))
+	return nil
+}
+
+// orDefault is a number, which may be written as a size, or nil for the default.
+type orDefault struct{ n *int64 }
+
+// maxQuota keeps sums of what is counted far from overflowing.
+const maxQuota = 1 << 53
+
+// UnmarshalText reads a number or a size from 0, or "default".
+func (o *orDefault) UnmarshalText(text []byte) error {
+	o.n = nil
+	if string(text) == "default" {
+		return nil
+	}
+	var n byteCount
+	if err := n.UnmarshalText(text); err != nil || n > maxQuota {
+		return fmt.Errorf("%q is neither a number from 0 to 8PiB, such as 20 or 5GiB, nor default", text)
+	}
+	o.n = new(int64(n))
 	return nil
 }
 
@@ -163,6 +199,13 @@ type limitsJSON struct {
 	Priority   string `json:"priority"`
 	MaxRunning *int32 `json:"max_running"` // null: no cap
 	Retention  string `json:"retention"`
+
+	// null: as "*" has it.
+	MaxUploadBytes *int64 `json:"max_upload_bytes"`
+	MaxOpenUploads *int64 `json:"max_open_uploads"`
+	MaxJobs        *int64 `json:"max_jobs"`
+	MaxDayBytes    *int64 `json:"max_day_bytes"`
+	MaxStoredBytes *int64 `json:"max_stored_bytes"`
 }
 
 // loadJSON is the same with what the tenant has in the queue.
@@ -171,10 +214,16 @@ type loadJSON struct {
 	Running int64 `json:"running"`
 	Queued  int64 `json:"queued"`
 	Held    int64 `json:"held"` // by its cap
+	// Counted while the tenant has a limit of what it may send or store.
+	DayBytes    int64 `json:"day_bytes"`
+	StoredBytes int64 `json:"stored_bytes"`
 }
 
 func limitsOf(l job.Limits) limitsJSON {
-	line := limitsJSON{Tenant: l.Tenant, Priority: priorities[l.Priority], MaxRunning: l.MaxRunning, Retention: "default"}
+	line := limitsJSON{
+		Tenant: l.Tenant, Priority: priorities[l.Priority], MaxRunning: l.MaxRunning, Retention: "default",
+		MaxUploadBytes: l.MaxUploadBytes, MaxOpenUploads: l.MaxOpenUploads, MaxJobs: l.MaxJobs, MaxDayBytes: l.MaxDayBytes, MaxStoredBytes: l.MaxStoredBytes,
+	}
 	if l.Retention != nil {
 		if line.Retention = "forever"; *l.Retention > 0 {
 			line.Retention = l.Retention.String()

@@ -23,13 +23,16 @@ func TestTenantsCommand(t *testing.T) {
 	env := stackEnv(t)
 	for _, step := range []struct{ args, want string }{
 		{"tenants list", ""},
-		{"tenants set acme", `{"tenant":"acme","priority":"normal","max_running":null,"retention":"default"}`},
-		{"tenants set acme --max-running=2", `{"tenant":"acme","priority":"normal","max_running":2,"retention":"default"}`},
-		{"tenants set acme --priority=high --retention=48h", `{"tenant":"acme","priority":"high","max_running":2,"retention":"48h0m0s"}`},
-		{"tenants set bank --priority=low --max-running=0 --retention=forever", `{"tenant":"bank","priority":"low","max_running":0,"retention":"forever"}`},
-		{"tenants set acme --max-running=none --retention=default", `{"tenant":"acme","priority":"high","max_running":null,"retention":"default"}`},
-		{"tenants list", `{"tenant":"acme","priority":"high","max_running":null,"retention":"default","running":0,"queued":0,"held":0}` + "\n" +
-			`{"tenant":"bank","priority":"low","max_running":0,"retention":"forever","running":0,"queued":0,"held":0}`},
+		{"tenants set acme", `{"tenant":"acme","priority":"normal","max_running":null,"retention":"default","max_upload_bytes":null,"max_open_uploads":null,"max_jobs":null,"max_day_bytes":null,"max_stored_bytes":null}`},
+		{"tenants set acme --max-running=2", `{"tenant":"acme","priority":"normal","max_running":2,"retention":"default","max_upload_bytes":null,"max_open_uploads":null,"max_jobs":null,"max_day_bytes":null,"max_stored_bytes":null}`},
+		{"tenants set acme --priority=high --retention=48h", `{"tenant":"acme","priority":"high","max_running":2,"retention":"48h0m0s","max_upload_bytes":null,"max_open_uploads":null,"max_jobs":null,"max_day_bytes":null,"max_stored_bytes":null}`},
+		{"tenants set bank --priority=low --max-running=0 --retention=forever", `{"tenant":"bank","priority":"low","max_running":0,"retention":"forever","max_upload_bytes":null,"max_open_uploads":null,"max_jobs":null,"max_day_bytes":null,"max_stored_bytes":null}`},
+		{"tenants set acme --max-running=none --retention=default", `{"tenant":"acme","priority":"high","max_running":null,"retention":"default","max_upload_bytes":null,"max_open_uploads":null,"max_jobs":null,"max_day_bytes":null,"max_stored_bytes":null}`},
+		{"tenants list", `{"tenant":"acme","priority":"high","max_running":null,"retention":"default","max_upload_bytes":null,"max_open_uploads":null,"max_jobs":null,"max_day_bytes":null,"max_stored_bytes":null,"running":0,"queued":0,"held":0,"day_bytes":0,"stored_bytes":0}` + "\n" +
+			`{"tenant":"bank","priority":"low","max_running":0,"retention":"forever","max_upload_bytes":null,"max_open_uploads":null,"max_jobs":null,"max_day_bytes":null,"max_stored_bytes":null,"running":0,"queued":0,"held":0,"day_bytes":0,"stored_bytes":0}`},
+		{"tenants set other --max-upload-bytes=5MiB --max-open-uploads=0 --max-jobs=7 --max-day-bytes=1GiB --max-stored-bytes=2GiB", `{"tenant":"other","priority":"normal","max_running":null,"retention":"default","max_upload_bytes":5242880,"max_open_uploads":0,"max_jobs":7,"max_day_bytes":1073741824,"max_stored_bytes":2147483648}`},
+		{"tenants set other --max-upload-bytes=default --max-jobs=default", `{"tenant":"other","priority":"normal","max_running":null,"retention":"default","max_upload_bytes":null,"max_open_uploads":0,"max_jobs":null,"max_day_bytes":1073741824,"max_stored_bytes":2147483648}`},
+		{"tenants set * --max-open-uploads=100", `{"tenant":"*","priority":"normal","max_running":null,"retention":"default","max_upload_bytes":null,"max_open_uploads":100,"max_jobs":null,"max_day_bytes":null,"max_stored_bytes":null}`},
 	} {
 		out, err := command(t, env, strings.Fields(step.args)...).Output()
 		if got := strings.TrimSpace(string(out)); err != nil || got != step.want {
@@ -37,14 +40,17 @@ func TestTenantsCommand(t *testing.T) {
 		}
 	}
 	for args, flag := range map[string]string{
-		"tenants set acme --max-running=-1":    "--max-running",
-		"tenants set acme --max-running=two":   "--max-running",
-		"tenants set acme --priority=urgent":   "--priority",
-		"tenants set acme --retention=30s":     "--retention",
-		"tenants set acme --retention=1m0.5s":  "--retention",
-		"tenants set acme --retention=aeons":   "--retention",
-		"tenants set --priority=low":           "tenant: not empty",
-		"tenants set acme --database-url=host": "SLUICE_DATABASE_URL",
+		"tenants set acme --max-running=-1":     "--max-running",
+		"tenants set acme --max-running=two":    "--max-running",
+		"tenants set acme --priority=urgent":    "--priority",
+		"tenants set acme --max-jobs=none":      "--max-jobs",
+		"tenants set acme --max-day-bytes=9PiB": "--max-day-bytes",
+		"tenants set * --max-running=1":         "tenant: *",
+		"tenants set acme --retention=30s":      "--retention",
+		"tenants set acme --retention=1m0.5s":   "--retention",
+		"tenants set acme --retention=aeons":    "--retention",
+		"tenants set --priority=low":            "tenant: not empty",
+		"tenants set acme --database-url=host":  "SLUICE_DATABASE_URL",
 	} {
 		cmd := command(t, env, strings.Fields(args)...)
 		out, _ := cmd.CombinedOutput() // the exit code says that it failed

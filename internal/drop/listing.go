@@ -11,6 +11,7 @@ import (
 
 	"sluice/internal/blob"
 	"sluice/internal/drop/db"
+	"sluice/internal/job"
 	"sluice/internal/scope"
 )
 
@@ -50,9 +51,12 @@ func (s *Store) Round(ctx context.Context) error {
 func (s *Store) list(ctx context.Context, row db.Watch) error {
 	w := watchOf(row)
 	more, err := s.pages(ctx, w, &row)
+	refused, _ := job.AsLimit(err) // of its tenant: what is there waits
 	switch {
 	case errors.Is(err, errFenced):
 		return nil // another goes on
+	case refused != nil:
+		return s.yield(ctx, row, s.cfg.Interval/2, refused.Error())
 	case err != nil:
 		s.log.WarnContext(ctx, "watch not listed", slog.String("watch_id", w.ID), slog.Any("err", err))
 		// The text stays in the log: it may name what the tenant should not know.

@@ -15,6 +15,10 @@ import (
 // advance gives the next file of a watch in order its turn, if the one before has
 // ended. Any number of processes may try.
 func (s *Store) advance(ctx context.Context, watchID string) error {
+	return s.within(func(begin beginTx) error { return s.advanceAs(ctx, watchID, begin) })
+}
+
+func (s *Store) advanceAs(ctx context.Context, watchID string, begin beginTx) error {
 	return s.cfg.Jobs.InTx(ctx, scope.System, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		if _, err := q.LockWatch(ctx, watchID); errors.Is(err, pgx.ErrNoRows) {
@@ -29,7 +33,7 @@ func (s *Store) advance(ctx context.Context, watchID string) error {
 		if busy {
 			return nil
 		}
-		_, err = s.start(ctx, tx, watchID)
+		_, err = s.start(ctx, tx, watchID, begin)
 		return err
 	})
 }
@@ -37,7 +41,7 @@ func (s *Store) advance(ctx context.Context, watchID string) error {
 // start enqueues the job of the smallest name that waits. Those that were
 // cancelled or deleted while they waited are passed over. The caller has locked
 // the watch.
-func (s *Store) start(ctx context.Context, tx pgx.Tx, watchID string) (started bool, err error) {
+func (s *Store) start(ctx context.Context, tx pgx.Tx, watchID string, begin beginTx) (started bool, err error) {
 	for {
 		next, err := db.New(tx).TakeTurn(ctx, watchID)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -46,7 +50,7 @@ func (s *Store) start(ctx context.Context, tx pgx.Tx, watchID string) (started b
 		if err != nil {
 			return false, fmt.Errorf("find next object of watch %s: %w", watchID, err)
 		}
-		err = s.cfg.Jobs.EnqueueUnreadTx(ctx, tx, next.JobID, next.SizeBytes)
+		err = begin(ctx, tx, next.JobID, next.SizeBytes)
 		if errors.Is(err, job.ErrStep) || errors.Is(err, job.ErrNotFound) {
 			continue
 		}
@@ -62,7 +66,8 @@ func (s *Store) advanceAll(ctx context.Context) error {
 		return fmt.Errorf("list watches that wait: %w", err)
 	}
 	for _, id := range ids {
-		if err := s.advance(ctx, id); err != nil {
+		err := s.advance(ctx, id)
+		if _, refused := job.AsLimit(err); err != nil && !refused { // its turn comes later; others are not kept from theirs
 			return err
 		}
 	}

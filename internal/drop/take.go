@@ -32,15 +32,43 @@ func (s *Store) take(ctx context.Context, w Watch, found blob.Found) error {
 		return nil
 	}
 	taken := false
-	err := s.cfg.Jobs.InTx(ctx, scope.Tenant(w.Tenant), func(tx pgx.Tx) error {
-		var err error
-		taken, err = s.takeTx(ctx, tx, w, found)
-		return err
+	err := s.within(func(begin beginTx) error {
+		return s.cfg.Jobs.InTx(ctx, scope.Tenant(w.Tenant), func(tx pgx.Tx) (err error) {
+			taken, err = s.takeTx(ctx, tx, w, found, begin)
+			return err
+		})
 	})
 	if err == nil && taken {
 		s.log.InfoContext(ctx, "object taken", slog.String("watch_id", w.ID), slog.String("object_key", found.Key))
 	}
 	return err
+}
+
+// within does something that begins jobs. Where a file is larger than its tenant's may be, which no later time
+// changes, it is done again with that file's job aborted.
+func (s *Store) within(do func(beginTx) error) error {
+	err := do(s.enqueue)
+	if refused, ok := job.AsLimit(err); ok && refused.Limit == job.LimitUploadBytes {
+		return do(s.refuse(refused))
+	}
+	return err
+}
+
+// beginTx is the first step of a job of that id and size.
+type beginTx func(ctx context.Context, tx pgx.Tx, id string, sizeBytes int64) error
+
+func (s *Store) enqueue(ctx context.Context, tx pgx.Tx, id string, sizeBytes int64) error {
+	return s.cfg.Jobs.EnqueueUnreadTx(ctx, tx, id, sizeBytes)
+}
+
+// refuse is enqueue, but has the jobs of files that are too large say so.
+func (s *Store) refuse(why *job.LimitError) beginTx {
+	return func(ctx context.Context, tx pgx.Tx, id string, sizeBytes int64) error {
+		if sizeBytes <= why.Max {
+			return s.enqueue(ctx, tx, id, sizeBytes)
+		}
+		return s.cfg.Jobs.AbortTx(ctx, tx, id, why.Error())
+	}
 }
 
 // older tells that the object was written before the watch begins to look. The
@@ -49,7 +77,7 @@ func (w Watch) older(found blob.Found) bool {
 	return found.ModifiedAt.Unix() < w.Since.Unix()
 }
 
-func (s *Store) takeTx(ctx context.Context, tx pgx.Tx, w Watch, found blob.Found) (bool, error) {
+func (s *Store) takeTx(ctx context.Context, tx pgx.Tx, w Watch, found blob.Found, begin beginTx) (bool, error) {
 	q := db.New(tx)
 	if _, err := q.HoldWatch(ctx, w.ID); errors.Is(err, pgx.ErrNoRows) {
 		return false, nil // removed meanwhile
@@ -74,7 +102,7 @@ func (s *Store) takeTx(ctx context.Context, tx pgx.Tx, w Watch, found blob.Found
 	if w.InOrder {
 		return true, nil // its turn comes
 	}
-	return true, s.cfg.Jobs.EnqueueUnreadTx(ctx, tx, id, found.SizeBytes)
+	return true, begin(ctx, tx, id, found.SizeBytes)
 }
 
 // draft is the job of an object, with its own settings before the watch's.

@@ -246,9 +246,13 @@ func (s *Store) Remove(ctx context.Context, tenant, id string) error {
 	if err != nil {
 		return err
 	}
-	return s.cfg.Jobs.InTx(ctx, scope.Tenant(w.Tenant), func(tx pgx.Tx) error {
+	return s.within(func(begin beginTx) error { return s.remove(ctx, w.Tenant, id, begin) })
+}
+
+func (s *Store) remove(ctx context.Context, tenant, id string, begin beginTx) error {
+	return s.cfg.Jobs.InTx(ctx, scope.Tenant(tenant), func(tx pgx.Tx) error {
 		q := db.New(tx)
-		n, err := q.DeleteWatch(ctx, db.DeleteWatchParams{ID: id, Tenant: w.Tenant})
+		n, err := q.DeleteWatch(ctx, db.DeleteWatchParams{ID: id, Tenant: tenant})
 		if err != nil {
 			return fmt.Errorf("delete watch %s: %w", id, err)
 		}
@@ -258,11 +262,11 @@ func (s *Store) Remove(ctx context.Context, tenant, id string) error {
 		if err := q.KeepRest(ctx, id); err != nil {
 			return fmt.Errorf("keep objects of watch %s: %w", id, err)
 		}
-		if err := audit.Record(ctx, tx, audit.Act{Tenant: w.Tenant, Action: audit.WatchDelete, Subject: id}); err != nil {
+		if err := audit.Record(ctx, tx, audit.Act{Tenant: tenant, Action: audit.WatchDelete, Subject: id}); err != nil {
 			return err
 		}
 		for {
-			if more, err := s.start(ctx, tx, id); err != nil || !more {
+			if more, err := s.start(ctx, tx, id, begin); err != nil || !more {
 				return err
 			}
 		}

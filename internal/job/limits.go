@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -34,6 +35,7 @@ type Limits struct {
 	// Retention is how long its ended jobs are kept, with files and results: whole
 	// seconds; 0 means for ever. Nil: as long as the workers are told to keep anybody's.
 	Retention *time.Duration
+	Quotas
 }
 
 // Load is what a tenant has in the queue.
@@ -42,6 +44,9 @@ type Load struct {
 	Running int64 // jobs that a worker has
 	Queued  int64 // jobs that a worker may take
 	Held    int64 // jobs that wait for others of their tenant
+	// DayBytes were received today, UTC, and StoredBytes are held: counted while one of
+	// the Quotas but MaxUploadBytes holds, else 0.
+	DayBytes, StoredBytes int64
 }
 
 // SetLimits has edit change a tenant's limits, and returns them as they are then.
@@ -62,14 +67,28 @@ func (s *Store) SetLimits(ctx context.Context, tenant string, edit func(*Limits)
 
 // words say what the limits are, for the audit log.
 func (l Limits) words() string {
-	text := fmt.Sprintf("priority=%d", l.Priority)
+	words := []string{fmt.Sprintf("priority=%d", l.Priority)}
 	if l.MaxRunning != nil {
-		text += fmt.Sprintf(" max_running=%d", *l.MaxRunning)
+		words = append(words, fmt.Sprintf("max_running=%d", *l.MaxRunning))
 	}
 	if l.Retention != nil {
-		text += fmt.Sprintf(" retention=%s", *l.Retention)
+		words = append(words, fmt.Sprintf("retention=%s", *l.Retention))
 	}
-	return text
+	for _, q := range []struct {
+		name string
+		most *int64
+	}{
+		{"upload_bytes", l.MaxUploadBytes},
+		{"open_uploads", l.MaxOpenUploads},
+		{"jobs", l.MaxJobs},
+		{"day_bytes", l.MaxDayBytes},
+		{"stored_bytes", l.MaxStoredBytes},
+	} {
+		if q.most != nil {
+			words = append(words, fmt.Sprintf("max_%s=%d", q.name, *q.most))
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 func setLimits(ctx context.Context, q *db.Queries, tenant string, edit func(*Limits)) (Limits, error) {
@@ -80,13 +99,19 @@ func setLimits(ctx context.Context, q *db.Queries, tenant string, edit func(*Lim
 	if err != nil {
 		return Limits{}, err
 	}
-	l := limitsOf(row.Tenant, row.Priority, row.MaxRunning, row.RetentionSeconds)
+	l := limitsOf(row)
 	edit(&l)
-	saved := db.SaveLimitsParams{Tenant: tenant, Priority: int16(l.Priority), MaxRunning: l.MaxRunning}
+	saved := db.SaveLimitsParams{
+		Tenant: tenant, Priority: int16(l.Priority), MaxRunning: l.MaxRunning,
+		MaxUploadBytes: l.MaxUploadBytes, MaxOpenUploads: l.MaxOpenUploads, MaxJobs: l.MaxJobs, MaxDayBytes: l.MaxDayBytes, MaxStoredBytes: l.MaxStoredBytes,
+	}
 	if l.Retention != nil {
 		saved.RetentionSeconds = new(int64(l.Retention.Seconds()))
 	}
 	if err := q.SaveLimits(ctx, saved); err != nil {
+		return Limits{}, err
+	}
+	if err := q.ForgetUsage(ctx); err != nil {
 		return Limits{}, err
 	}
 	return l, q.Reprioritize(ctx, db.ReprioritizeParams{Tenant: tenant, Priority: int16(l.Priority), Begun: priorityBegun})
@@ -102,17 +127,23 @@ func (s *Store) Loads(ctx context.Context) ([]Load, error) {
 	loads := make([]Load, len(rows))
 	for i, r := range rows {
 		loads[i] = Load{
-			Limits:  limitsOf(r.Tenant, r.Priority, r.MaxRunning, r.RetentionSeconds),
-			Running: r.Running, Queued: r.Queued, Held: r.Held,
+			Limits: limitsOf(db.LockLimitsRow{
+				Tenant: r.Tenant, Priority: r.Priority, MaxRunning: r.MaxRunning, RetentionSeconds: r.RetentionSeconds,
+				MaxUploadBytes: r.MaxUploadBytes, MaxOpenUploads: r.MaxOpenUploads, MaxJobs: r.MaxJobs, MaxDayBytes: r.MaxDayBytes, MaxStoredBytes: r.MaxStoredBytes,
+			}),
+			Running: r.Running, Queued: r.Queued, Held: r.Held, DayBytes: r.DayBytes, StoredBytes: r.StoredBytes,
 		}
 	}
 	return loads, nil
 }
 
-func limitsOf(tenant string, priority int16, maxRunning *int32, retention *int64) Limits {
-	l := Limits{Tenant: tenant, Priority: Priority(priority), MaxRunning: maxRunning}
-	if retention != nil {
-		l.Retention = new(time.Duration(*retention) * time.Second)
+func limitsOf(r db.LockLimitsRow) Limits {
+	l := Limits{
+		Tenant: r.Tenant, Priority: Priority(r.Priority), MaxRunning: r.MaxRunning,
+		Quotas: Quotas{r.MaxUploadBytes, r.MaxOpenUploads, r.MaxJobs, r.MaxDayBytes, r.MaxStoredBytes},
+	}
+	if r.RetentionSeconds != nil {
+		l.Retention = new(time.Duration(*r.RetentionSeconds) * time.Second)
 	}
 	return l
 }

@@ -86,7 +86,8 @@ func New(cfg Config) (*Store, error) {
 func (s *Store) as(sc scope.Scope) *db.Queries { return db.New(scope.Over(s.pool, sc)) }
 
 // InTx calls fn with a new transaction of a scope, commits it when fn returns nil and rolls
-// it back otherwise. The error of fn is returned as it is.
+// it back otherwise. The error of fn is returned as it is. A transaction that would
+// take a tenant over one of its Quotas is a *LimitError.
 //
 // Changes of state that are made in it are counted and logged once it is committed:
 // those of a transaction begun elsewhere would be, though it be rolled back.
@@ -96,6 +97,9 @@ func (s *Store) InTx(ctx context.Context, as scope.Scope, fn func(pgx.Tx) error)
 		t = &tellingTx{Tx: tx}
 		return fn(t)
 	})
+	if refused, ok := AsLimit(err); ok {
+		return refused
+	}
 	if err == nil {
 		for _, tell := range t.committed {
 			tell()

@@ -45,6 +45,7 @@ var rows = []struct{ table, sql string }{
 	{"drops", `INSERT INTO drops (tenant, watch_id, job_id, bucket, object_key, version_id, etag, size_bytes, modified_at, waiting, after, move_to, done) VALUES ($1, 'watch_' || $1, 'job_' || $1, $1, 'k', '', 'e', 1, now(), false, 'keep', '', true)`},
 	{"idempotency_keys", `INSERT INTO idempotency_keys SELECT $1::text, 'k', 'h', now()`},
 	{"tenant_limits", `INSERT INTO tenant_limits (tenant) VALUES ($1)`},
+	{"tenant_usage", `INSERT INTO tenant_usage (tenant, day, day_bytes, stored_bytes) VALUES ($1, now(), 0, 0)`},
 	{"ended_sessions", `INSERT INTO ended_sessions SELECT 's_' || $1::text, $1, now()`},
 	{"access_keys", `INSERT INTO access_keys (id, tenant, role, name, digest) VALUES ('key_' || $1, $1, 'read', '', sha256(''))`},
 	{"access_sessions", `INSERT INTO access_sessions SELECT sha256($1::text::bytea), $1, 'read', NULL, '', now()`},

@@ -3,7 +3,11 @@ package upload
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/tus/tusd/v2/pkg/handler"
 
@@ -24,13 +28,36 @@ var (
 // errFenced means that another writer took the upload over. To the client it is a lock that somebody else holds.
 var errFenced error = handler.ErrFileLocked
 
+// LimitHeader tells a client which limit refused it, as "open_uploads; max=10": it reaches one that reads no body.
+const LimitHeader = "Sluice-Limit"
+
+// LimitError returns a job.LimitError as tusd passes it on: a handler.Error of 413, 429 or 507.
+func LimitError(e *job.LimitError) error {
+	status := http.StatusTooManyRequests
+	switch e.Limit {
+	case job.LimitUploadBytes:
+		status = http.StatusRequestEntityTooLarge
+	case job.LimitStoredBytes:
+		status = http.StatusInsufficientStorage
+	}
+	told := handler.NewError("ERR_LIMIT_"+strings.ToUpper(string(e.Limit)), e.Error(), status)
+	told.HTTPResponse.Header = handler.HTTPHeader{LimitHeader: fmt.Sprintf("%s; max=%d", e.Limit, e.Max)}
+	if e.RetryAfter > 0 {
+		told.HTTPResponse.Header["Retry-After"] = strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds())))
+	}
+	return told
+}
+
 // answer turns an error into what the client is told, and logs what it is not told.
 func (s *Store) answer(ctx context.Context, doing, id string, err error) error {
 	var told handler.Error
 	var others *othersError
+	refused, overLimit := job.AsLimit(err)
 	switch {
 	case err == nil:
 		return nil
+	case overLimit:
+		return LimitError(refused)
 	case errors.As(err, &others):
 		return others.error
 	case errors.As(err, &told):

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tus/tusd/v2/pkg/handler"
 
+	"sluice/internal/job"
 	"sluice/internal/span"
 	"sluice/internal/upload/db"
 )
@@ -145,7 +146,7 @@ func (w *writer) send(ctx context.Context, p *part) {
 }
 
 // commitAll records parts in their order until the queue is closed. After a failure it records no more, stops the others
-// and waits for them; what they stored is swept.
+// and waits for them; what they stored is swept, or deleted at once after a refusal for a limit.
 func (w *writer) commitAll(ctx context.Context) (failure error) {
 	for p := range w.queue {
 		<-p.done
@@ -153,6 +154,8 @@ func (w *writer) commitAll(ctx context.Context) (failure error) {
 			if failure = w.commit(ctx, p); failure != nil {
 				w.stop(failure)
 			}
+		} else if p.err == nil {
+			w.forget(ctx, failure, p.key)
 		}
 	}
 	if w.check != nil {
@@ -187,6 +190,7 @@ func (w *writer) record(ctx context.Context, b batch) (err error) {
 		if errors.Is(err, errFenced) {
 			m.fenced.Inc()
 		}
+		w.forget(ctx, err, b.keys()...)
 		return err
 	}
 	m.parts.Add(float64(len(b.rows)))
@@ -197,6 +201,17 @@ func (w *writer) record(ctx context.Context, b batch) (err error) {
 		w.store.discard(ctx, row.ID, b.merged)
 	}
 	return nil
+}
+
+// forget deletes objects that a limit's refusal has left in no manifest: else who is over a limit could store more with
+// each repeat, until the upload ends and is swept.
+func (w *writer) forget(ctx context.Context, failure error, keys ...string) {
+	if _, refused := job.AsLimit(failure); !refused {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout) // ctx has ended with the first failure
+	defer cancel()
+	w.store.discard(ctx, w.row.ID, keys...)
 }
 
 // prefix returns what the keys of an upload's parts begin with. Behind it stand epoch and number: a key has one writer

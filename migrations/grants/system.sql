@@ -69,6 +69,11 @@ GRANT SELECT ON tenant_limits TO sluice_system; -- job.ListRetentions
 GRANT INSERT ON tenant_limits TO sluice_system; -- job.AddLimit
 GRANT UPDATE ON tenant_limits TO sluice_system; -- job.LockLimit
 
+GRANT SELECT ON tenant_usage TO sluice_system; -- job.ChargeTenant
+GRANT INSERT ON tenant_usage TO sluice_system; -- job.ChargeTenant
+GRANT UPDATE ON tenant_usage TO sluice_system; -- job.ChargeTenant
+GRANT DELETE ON tenant_usage TO sluice_system; -- job.ForgetUsage
+
 GRANT SELECT ON upload_tokens TO sluice_system; -- upload.TokenTenant
 
 GRANT SELECT ON uploads TO sluice_system; -- job.GetJob

@@ -67,6 +67,10 @@ GRANT UPDATE ON strays TO sluice_tenant; -- job.KeepStray
 GRANT SELECT ON tenant_limits TO sluice_tenant; -- job.LockJob
 GRANT UPDATE ON tenant_limits TO sluice_tenant; -- job.LockLimit
 
+GRANT SELECT ON tenant_usage TO sluice_tenant; -- job.ChargeTenant
+GRANT INSERT ON tenant_usage TO sluice_tenant; -- job.ChargeTenant
+GRANT UPDATE ON tenant_usage TO sluice_tenant; -- job.ChargeTenant
+
 GRANT SELECT ON token_uploads TO sluice_tenant; -- upload.IsTokenUpload
 GRANT INSERT ON token_uploads TO sluice_tenant; -- upload.InsertTokenUpload
 

@@ -43,6 +43,10 @@ GRANT DELETE ON strays TO sluice_worker; -- job.KeepObjects
 GRANT SELECT ON tenant_limits TO sluice_worker; -- job.LockHeld
 GRANT UPDATE ON tenant_limits TO sluice_worker; -- job.LockLimit
 
+GRANT SELECT ON tenant_usage TO sluice_worker; -- job.ChargeTenant
+GRANT INSERT ON tenant_usage TO sluice_worker; -- job.ChargeTenant
+GRANT UPDATE ON tenant_usage TO sluice_worker; -- job.ChargeTenant
+
 GRANT SELECT ON uploads TO sluice_worker; -- job.ListParts
 GRANT UPDATE ON uploads TO sluice_worker; -- upload.KeepUpload
 

@@ -60,9 +60,11 @@ export interface paths {
                 421: components["responses"]["Misdirected"];
                 422: components["responses"]["OtherContent"];
                 423: components["responses"]["Locked"];
+                429: components["responses"]["Busy"];
                 460: components["responses"]["WrongChecksum"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
+                507: components["responses"]["Full"];
             };
         };
         delete?: never;
@@ -114,6 +116,7 @@ export interface paths {
                 412: components["responses"]["WrongVersion"];
                 421: components["responses"]["Misdirected"];
                 423: components["responses"]["Locked"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -192,6 +195,7 @@ export interface paths {
                     };
                     content?: never;
                 };
+                429: components["responses"]["Busy"];
             };
         };
         /** Send bytes from the offset on */
@@ -235,9 +239,11 @@ export interface paths {
                 415: components["responses"]["WrongMedia"];
                 421: components["responses"]["Misdirected"];
                 423: components["responses"]["Locked"];
+                429: components["responses"]["Busy"];
                 460: components["responses"]["WrongChecksum"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
+                507: components["responses"]["Full"];
             };
         };
         trace?: never;
@@ -286,6 +292,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -337,6 +344,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -400,6 +408,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -473,6 +482,7 @@ export interface paths {
                 406: components["responses"]["NotAcceptable"];
                 409: components["responses"]["Conflict"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -540,6 +550,7 @@ export interface paths {
                 406: components["responses"]["NotAcceptable"];
                 409: components["responses"]["Conflict"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -592,6 +603,7 @@ export interface paths {
                 404: components["responses"]["NotFound"];
                 409: components["responses"]["Conflict"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -644,6 +656,7 @@ export interface paths {
                 404: components["responses"]["NotFound"];
                 409: components["responses"]["Conflict"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -698,6 +711,7 @@ export interface paths {
                 404: components["responses"]["NotFound"];
                 409: components["responses"]["Conflict"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -750,6 +764,7 @@ export interface paths {
                 404: components["responses"]["NotFound"];
                 409: components["responses"]["Conflict"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -797,6 +812,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -860,6 +876,7 @@ export interface paths {
                 409: components["responses"]["Conflict"];
                 413: components["responses"]["TooLarge"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -901,6 +918,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -950,6 +968,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -998,6 +1017,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -1053,6 +1073,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -1111,6 +1132,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -1166,6 +1188,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -1224,6 +1247,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -1291,6 +1315,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -1335,6 +1360,7 @@ export interface paths {
                     };
                 };
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -1366,6 +1392,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -1389,6 +1416,7 @@ export interface paths {
                 };
                 403: components["responses"]["Forbidden"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -1430,6 +1458,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -1493,6 +1522,7 @@ export interface paths {
                 404: components["responses"]["NotFound"];
                 409: components["responses"]["Conflict"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -1539,6 +1569,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -1572,6 +1603,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -1621,8 +1653,10 @@ export interface paths {
                 404: components["responses"]["NotFound"];
                 413: components["responses"]["TooLarge"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
+                507: components["responses"]["Full"];
             };
         };
         delete?: never;
@@ -1695,6 +1729,7 @@ export interface paths {
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
+                507: components["responses"]["Full"];
             };
         };
         delete?: never;
@@ -1768,6 +1803,7 @@ export interface paths {
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
+                507: components["responses"]["Full"];
             };
         };
         delete?: never;
@@ -1826,8 +1862,10 @@ export interface paths {
                 413: components["responses"]["TooLarge"];
                 421: components["responses"]["Misdirected"];
                 422: components["responses"]["OtherContent"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
+                507: components["responses"]["Full"];
             };
         };
         delete?: never;
@@ -1929,6 +1967,7 @@ export interface paths {
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
+                507: components["responses"]["Full"];
             };
         };
         delete?: never;
@@ -1983,6 +2022,7 @@ export interface paths {
                 404: components["responses"]["NotFound"];
                 410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -2065,6 +2105,7 @@ export interface paths {
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
+                507: components["responses"]["Full"];
             };
         };
         delete?: never;
@@ -2146,6 +2187,7 @@ export interface paths {
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
+                507: components["responses"]["Full"];
             };
         };
         post?: never;
@@ -2211,9 +2253,12 @@ export interface paths {
                 404: components["responses"]["NotFound"];
                 409: components["responses"]["Conflict"];
                 410: components["responses"]["Gone"];
+                413: components["responses"]["TooLarge"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
+                507: components["responses"]["Full"];
             };
         };
         trace?: never;
@@ -2340,6 +2385,7 @@ export interface paths {
                 404: components["responses"]["NotFound"];
                 405: components["responses"]["WrongMethod"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -2381,6 +2427,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
                 503: components["responses"]["Unavailable"];
             };
@@ -2491,6 +2538,12 @@ export interface components {
                 field: string;
                 detail: string;
             }[];
+            /** @description The one that refused the request. */
+            limit?: {
+                /** @enum {unknown} */
+                name: "upload_bytes" | "open_uploads" | "jobs" | "day_bytes" | "stored_bytes" | "tenant_requests" | "tenant_rate" | "address_requests" | "address_rate";
+                max: number;
+            };
             /** @description Under /api/financial-transactions/, the detail again. */
             error?: string;
         };
@@ -2799,8 +2852,17 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Too many at once; Retry-After says when to come again. */
+        /** @description The tenant, or the address, is at a limit, which the problem names; Retry-After says when to come again. */
         Busy: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description As many bytes are stored as the tenant may have; what has arrived is kept. */
+        Full: {
             headers: {
                 [name: string]: unknown;
             };

@@ -55,6 +55,18 @@ func (q *Queries) CountSlots(ctx context.Context, tenant string) (int64, error) 
 	return count, err
 }
 
+const forgetUsage = `-- name: ForgetUsage :exec
+DELETE FROM tenant_usage AS u WHERE NOT EXISTS (
+  SELECT FROM tenant_limits AS l
+  WHERE l.tenant IN (u.tenant, '*') AND num_nonnulls(l.max_open_uploads, l.max_jobs, l.max_day_bytes, l.max_stored_bytes) > 0)
+`
+
+// What is charged no more would be wrong when it is asked for again.
+func (q *Queries) ForgetUsage(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, forgetUsage)
+	return err
+}
+
 const holdJobs = `-- name: HoldJobs :one
 WITH last AS MATERIALIZED (
   SELECT jobs.id, jobs.river_job_id FROM jobs
@@ -92,8 +104,10 @@ WITH busy AS (
     count(*) FILTER (WHERE held) AS held
   FROM jobs WHERE state IN ('UPLOAD_COMPLETE', 'IN_PROGRESS') GROUP BY tenant)
 SELECT COALESCE(l.tenant, busy.tenant)::text AS tenant, COALESCE(l.priority, 3)::smallint AS priority, l.max_running, l.retention_seconds,
+  l.max_upload_bytes, l.max_open_uploads, l.max_jobs, l.max_day_bytes, l.max_stored_bytes,
+  COALESCE(CASE WHEN u.day = (clock_timestamp() AT TIME ZONE 'UTC')::date THEN u.day_bytes END, 0)::bigint AS day_bytes, COALESCE(u.stored_bytes, 0)::bigint AS stored_bytes,
   COALESCE(busy.running, 0)::bigint AS running, COALESCE(busy.queued, 0)::bigint AS queued, COALESCE(busy.held, 0)::bigint AS held
-FROM tenant_limits AS l FULL JOIN busy ON busy.tenant = l.tenant
+FROM tenant_limits AS l FULL JOIN busy ON busy.tenant = l.tenant LEFT JOIN tenant_usage AS u ON u.tenant = COALESCE(l.tenant, busy.tenant)
 ORDER BY 1
 `
 
@@ -102,6 +116,13 @@ type ListLimitsRow struct {
 	Priority         int16
 	MaxRunning       *int32
 	RetentionSeconds *int64
+	MaxUploadBytes   *int64
+	MaxOpenUploads   *int64
+	MaxJobs          *int64
+	MaxDayBytes      *int64
+	MaxStoredBytes   *int64
+	DayBytes         int64
+	StoredBytes      int64
 	Running          int64
 	Queued           int64
 	Held             int64
@@ -122,6 +143,13 @@ func (q *Queries) ListLimits(ctx context.Context) ([]ListLimitsRow, error) {
 			&i.Priority,
 			&i.MaxRunning,
 			&i.RetentionSeconds,
+			&i.MaxUploadBytes,
+			&i.MaxOpenUploads,
+			&i.MaxJobs,
+			&i.MaxDayBytes,
+			&i.MaxStoredBytes,
+			&i.DayBytes,
+			&i.StoredBytes,
 			&i.Running,
 			&i.Queued,
 			&i.Held,
@@ -233,18 +261,35 @@ func (q *Queries) LockLimit(ctx context.Context, tenant string) (*int32, error) 
 }
 
 const lockLimits = `-- name: LockLimits :one
-SELECT tenant, priority, max_running, retention_seconds, updated_at FROM tenant_limits WHERE tenant = $1 FOR UPDATE
+SELECT tenant, priority, max_running, retention_seconds, max_upload_bytes, max_open_uploads, max_jobs, max_day_bytes, max_stored_bytes
+FROM tenant_limits WHERE tenant = $1 FOR UPDATE
 `
 
-func (q *Queries) LockLimits(ctx context.Context, tenant string) (TenantLimit, error) {
+type LockLimitsRow struct {
+	Tenant           string
+	Priority         int16
+	MaxRunning       *int32
+	RetentionSeconds *int64
+	MaxUploadBytes   *int64
+	MaxOpenUploads   *int64
+	MaxJobs          *int64
+	MaxDayBytes      *int64
+	MaxStoredBytes   *int64
+}
+
+func (q *Queries) LockLimits(ctx context.Context, tenant string) (LockLimitsRow, error) {
 	row := q.db.QueryRow(ctx, lockLimits, tenant)
-	var i TenantLimit
+	var i LockLimitsRow
 	err := row.Scan(
 		&i.Tenant,
 		&i.Priority,
 		&i.MaxRunning,
 		&i.RetentionSeconds,
-		&i.UpdatedAt,
+		&i.MaxUploadBytes,
+		&i.MaxOpenUploads,
+		&i.MaxJobs,
+		&i.MaxDayBytes,
+		&i.MaxStoredBytes,
 	)
 	return i, err
 }
@@ -268,14 +313,21 @@ func (q *Queries) Reprioritize(ctx context.Context, arg ReprioritizeParams) erro
 }
 
 const saveLimits = `-- name: SaveLimits :exec
-UPDATE tenant_limits SET priority = $1, max_running = $2, retention_seconds = $3, updated_at = clock_timestamp()
-WHERE tenant = $4
+UPDATE tenant_limits SET priority = $1, max_running = $2, retention_seconds = $3,
+  max_upload_bytes = $4, max_open_uploads = $5, max_jobs = $6, max_day_bytes = $7, max_stored_bytes = $8,
+  updated_at = clock_timestamp()
+WHERE tenant = $9
 `
 
 type SaveLimitsParams struct {
 	Priority         int16
 	MaxRunning       *int32
 	RetentionSeconds *int64
+	MaxUploadBytes   *int64
+	MaxOpenUploads   *int64
+	MaxJobs          *int64
+	MaxDayBytes      *int64
+	MaxStoredBytes   *int64
 	Tenant           string
 }
 
@@ -284,6 +336,11 @@ func (q *Queries) SaveLimits(ctx context.Context, arg SaveLimitsParams) error {
 		arg.Priority,
 		arg.MaxRunning,
 		arg.RetentionSeconds,
+		arg.MaxUploadBytes,
+		arg.MaxOpenUploads,
+		arg.MaxJobs,
+		arg.MaxDayBytes,
+		arg.MaxStoredBytes,
 		arg.Tenant,
 	)
 	return err

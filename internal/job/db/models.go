@@ -87,11 +87,3 @@ type Stray struct {
 	SweepAt time.Time
 	Fences  []int64
 }
-
-type TenantLimit struct {
-	Tenant           string
-	Priority         int16
-	MaxRunning       *int32
-	RetentionSeconds *int64
-	UpdatedAt        time.Time
-}

@@ -63,11 +63,20 @@ ORDER BY l.tenant;
 INSERT INTO tenant_limits (tenant) VALUES (@tenant) ON CONFLICT DO NOTHING;
 
 -- name: LockLimits :one
-SELECT * FROM tenant_limits WHERE tenant = @tenant FOR UPDATE;
+SELECT tenant, priority, max_running, retention_seconds, max_upload_bytes, max_open_uploads, max_jobs, max_day_bytes, max_stored_bytes
+FROM tenant_limits WHERE tenant = @tenant FOR UPDATE;
 
 -- name: SaveLimits :exec
-UPDATE tenant_limits SET priority = @priority, max_running = @max_running, retention_seconds = @retention_seconds, updated_at = clock_timestamp()
+UPDATE tenant_limits SET priority = @priority, max_running = @max_running, retention_seconds = @retention_seconds,
+  max_upload_bytes = @max_upload_bytes, max_open_uploads = @max_open_uploads, max_jobs = @max_jobs, max_day_bytes = @max_day_bytes, max_stored_bytes = @max_stored_bytes,
+  updated_at = clock_timestamp()
 WHERE tenant = @tenant;
+
+-- name: ForgetUsage :exec
+-- What is charged no more would be wrong when it is asked for again.
+DELETE FROM tenant_usage AS u WHERE NOT EXISTS (
+  SELECT FROM tenant_limits AS l
+  WHERE l.tenant IN (u.tenant, '*') AND num_nonnulls(l.max_open_uploads, l.max_jobs, l.max_day_bytes, l.max_stored_bytes) > 0);
 
 -- name: Reprioritize :exec
 -- Of the queued jobs of a tenant, those that wait for their first turn.
@@ -82,6 +91,8 @@ WITH busy AS (
     count(*) FILTER (WHERE held) AS held
   FROM jobs WHERE state IN ('UPLOAD_COMPLETE', 'IN_PROGRESS') GROUP BY tenant)
 SELECT COALESCE(l.tenant, busy.tenant)::text AS tenant, COALESCE(l.priority, 3)::smallint AS priority, l.max_running, l.retention_seconds,
+  l.max_upload_bytes, l.max_open_uploads, l.max_jobs, l.max_day_bytes, l.max_stored_bytes,
+  COALESCE(CASE WHEN u.day = (clock_timestamp() AT TIME ZONE 'UTC')::date THEN u.day_bytes END, 0)::bigint AS day_bytes, COALESCE(u.stored_bytes, 0)::bigint AS stored_bytes,
   COALESCE(busy.running, 0)::bigint AS running, COALESCE(busy.queued, 0)::bigint AS queued, COALESCE(busy.held, 0)::bigint AS held
-FROM tenant_limits AS l FULL JOIN busy ON busy.tenant = l.tenant
+FROM tenant_limits AS l FULL JOIN busy ON busy.tenant = l.tenant LEFT JOIN tenant_usage AS u ON u.tenant = COALESCE(l.tenant, busy.tenant)
 ORDER BY 1;
