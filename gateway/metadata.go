@@ -16,6 +16,18 @@ import (
 // echoed by every HEAD.
 const maxMetadataBytes = 16 << 10
 
+// maxNameBytes bounds a file's name, which every list of jobs has: S3's longest
+// key, and four times what a file system takes.
+const maxNameBytes = 1024
+
+// checkName is a 400 where the name of a file is too long.
+func checkName(name string) error {
+	if len(name) > maxNameBytes {
+		return badField("filename", "must not be longer than 1024 bytes")
+	}
+	return nil
+}
+
 // checkMetadata reads an Upload-Metadata header by the letter of tus 1.0 and
 // checks every key that this project knows. tusd drops what it cannot read,
 // so that a mistyped setting would become the default in silence. The error
@@ -32,6 +44,9 @@ func checkMetadata(header string) error {
 		if text := meta[key]; !utf8.ValidString(text) || strings.Contains(text, "\x00") { // Postgres keeps no NUL
 			return badField(key, "its value in Upload-Metadata is not UTF-8 text")
 		}
+	}
+	if err := checkName(meta["filename"]); err != nil {
+		return err
 	}
 	if digest, given := meta["sha256"]; given {
 		if b, err := hex.DecodeString(digest); err != nil || len(b) != 32 {

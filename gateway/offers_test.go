@@ -267,14 +267,14 @@ func TestCSVHoldsNoFormula(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	var offers []job.Offer
-	for _, id := range []string{"\tx", "+1,000.5", "+x", "-", "-12", "=1+1", "@x", "a,\"b\"", "a=b"} {
+	for _, id := range []string{"\tx", "+1,000.5", "+x", "-", "-12", "=1+1", "@x", "a,\"b\"", "a=b", "\n=1", "\uFF1D1+1", "\uFF0Bx", "\uFF0D1", "\uFF20x", "\uFF21", "-5"} {
 		offers = append(offers, job.Offer{AccountID: id, Day: job.NoDay, Approved: true, RiskLevel: "LOW"})
 	}
 	var got []string
 	for _, record := range s.table("/api/jobs/" + s.completed(outcome{offers: offers}) + "/offers/")[1:] {
 		got = append(got, record[0])
 	}
-	want := []string{"'\tx", "+1,000.5", "'+x", "'-", "-12", "'=1+1", "'@x", "a,\"b\"", "a=b"}
+	want := []string{"'\tx", "'\n=1", "+1,000.5", "'+x", "'-", "-12", "-5", "'=1+1", "'@x", "a,\"b\"", "a=b", "'\uFF0Bx", "'\uFF0D1", "'\uFF1D1+1", "'\uFF20x", "\uFF21"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -82,6 +82,7 @@ func (t *taking) set(name, value string) error {
 	switch name {
 	case "filename":
 		d.Filename = path.Base(value)
+		return checkName(d.Filename)
 	case "sha256":
 		digest, err := hex.DecodeString(value)
 		if err != nil || len(digest) != sha256.Size {

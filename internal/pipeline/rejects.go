@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"sluice/parser"
 )
@@ -115,18 +116,30 @@ func appendCell[T string | []byte](dst []byte, cell T) []byte {
 }
 
 // Formula tells whether a spreadsheet would take the cell of a CSV for a formula,
-// and run it. A signed number it would not, and an amount is to stay one.
+// and run it: by what OWASP's "CSV Injection" lists, full-width forms included. A
+// signed number it would not, and an amount is to stay one.
 func Formula[T string | []byte](cell T) bool {
-	if len(cell) == 0 || strings.IndexByte("=+-@\t\r", cell[0]) < 0 {
+	if len(cell) == 0 {
 		return false
 	}
-	if cell[0] != '+' && cell[0] != '-' || len(cell) == 1 {
+	switch cell[0] {
+	case '=', '@', '\t', '\r', '\n':
 		return true
-	}
-	for i := 1; i < len(cell); i++ {
-		if c := cell[i]; (c < '0' || c > '9') && c != '.' && c != ',' {
-			return true
-		}
+	case '+', '-':
+		return !number(cell[1:])
+	case "\uFF1D"[0]:
+		first, _ := utf8.DecodeRuneInString(string(cell[:min(len(cell), utf8.UTFMax)]))
+		return strings.ContainsRune("\uFF1D\uFF0B\uFF0D\uFF20", first)
 	}
 	return false
+}
+
+// number tells whether the text has digits and their separators alone.
+func number[T string | []byte](text T) bool {
+	for i := range len(text) {
+		if c := text[i]; (c < '0' || c > '9') && c != '.' && c != ',' {
+			return false
+		}
+	}
+	return len(text) > 0
 }
