@@ -38,6 +38,11 @@ OUTAGE     ?= 200s
 # How many rows it sums: 3 GB, in hardly more memory than a fifth of them.
 LONG_ROWS ?= 50000000
 
+# How long the lines of its hostile files are, how many groups and rejects they
+# have, and to how much more they inflate.
+HOSTILE_BYTES ?= 2147483648
+HOSTILE_ROWS  ?= 20000000
+
 # How large a file it sends by each door that takes it in one request.
 DOOR_BYTES ?= 2147483648
 
@@ -108,7 +113,7 @@ bench-upload: deps ## Compare uploading to Sluice, to tusd with s3store, and str
 	@SLUICE_BENCH_UPLOAD_BYTES=$(BENCH_BYTES) go test -count=1 -v -timeout 60m -run '^TestBenchUpload$$' ./cmd/sluice | grep -v --line-buffered '^=== '
 
 .PHONY: soak
-soak: deps test-minio ## Fuzz each target for SOAK=1m, repeat the concurrent tests SOAK_COUNT=10 times, send 1 GiB from Chromium, kill workers SOAK_CYCLES=300 times and everything UPLOAD_CYCLES=550 times, restart gateways RESTARTS=100 times, have 500 clients trickle for a minute, work a file of HUGE_BYTES=5368709120 in 256 MiB, sum LONG_ROWS=50000000 rows, take servers away for OUTAGE=200s, send DOOR_BYTES=2147483648 by each door, and run test-minio
+soak: deps test-minio ## Fuzz each target for SOAK=1m, repeat the concurrent tests SOAK_COUNT=10 times, send 1 GiB from Chromium, kill workers SOAK_CYCLES=300 times and everything UPLOAD_CYCLES=550 times, restart gateways RESTARTS=100 times, have 500 clients trickle for a minute, work a file of HUGE_BYTES=5368709120 in 256 MiB, sum LONG_ROWS=50000000 rows, work hostile files of HOSTILE_BYTES=2147483648 and HOSTILE_ROWS=20000000, take servers away for OUTAGE=200s, send DOOR_BYTES=2147483648 by each door, and run test-minio
 	@go test -list '^Fuzz' ./... \
 		| awk '/^Fuzz/ {f[++n]=$$1} /^ok/ {for (i=1; i<=n; i++) print $$2, f[i]; n=0}' \
 		| while read -r pkg fuzz; do \
@@ -119,6 +124,7 @@ soak: deps test-minio ## Fuzz each target for SOAK=1m, repeat the concurrent tes
 	SLUICE_BROWSER_BYTES=1073741824 go test -count=1 -v -timeout 30m -run '^TestBrowserLargeFile$$' ./cmd/sluice
 	SLUICE_SOAK_CYCLES=$(SOAK_CYCLES) go test -count 1 -timeout 120m -v -run '^TestWork(Soak|Mutants)$$' ./cmd/sluice
 	SLUICE_DOOR_BYTES=$(DOOR_BYTES) go test -count 1 -timeout 60m -v -run '^TestDoorsHoldLittle$$' ./cmd/sluice
+	SLUICE_HOSTILE_BYTES=$(HOSTILE_BYTES) SLUICE_HOSTILE_GROUPS=$(HOSTILE_ROWS) SLUICE_HOSTILE_REJECTS=$(HOSTILE_ROWS) go test -count 1 -timeout 120m -v -run '^TestHostileFiles$$' ./cmd/sluice
 	SLUICE_HUGE_BYTES=$(HUGE_BYTES) SLUICE_OUTAGE=$(OUTAGE) go test -count 1 -timeout 60m -v -run '^Test(HugeJob|S3Away|PostgresAway)$$' ./cmd/sluice
 	SLUICE_SOAK_CYCLES=$(UPLOAD_CYCLES) go test -count=1 -v -timeout 12h -run '^(TestSoak|TestDirectedFaults)$$' ./cmd/sluice
 	SLUICE_SOAK_CYCLES=$(RESTARTS) go test -count=1 -v -timeout 2h -run '^TestRollingRestart$$' ./cmd/sluice

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -21,6 +23,11 @@ import (
 
 // sweepEvery is how often strays are looked for, unless their grace is shorter.
 const sweepEvery = time.Minute
+
+// readingBytes is what the heap of a worker may be over the memory for its jobs'
+// sums before garbage is collected more often: for files that are read, results
+// that are written, and the process itself.
+const readingBytes = 64 << 20
 
 // opsTimeout is for a whole request to a worker, which has no body.
 const opsTimeout = 10 * time.Second
@@ -56,6 +63,14 @@ func (s workerSettings) check() error {
 	return s.sumSettings.check()
 }
 
+// limitMemory has garbage collected before it is as much again as what is alive,
+// which the memory for sums would double. GOMEMLIMIT overrides it.
+func (s workerSettings) limitMemory() {
+	if s.JobMemoryBytes > 0 && debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(int64(s.WorkerConcurrency)*int64(s.JobMemoryBytes) + readingBytes)
+	}
+}
+
 // work runs a worker until ctx ends and its jobs are done or handed back.
 func (s workerSettings) work(ctx context.Context, st *stack, fleet fleetSettings) error {
 	var composer worker.Composer // none
@@ -88,6 +103,7 @@ func (c workCmd) Validate() error {
 func (c workCmd) Run(ctx context.Context) error { return unlessStopped(ctx, c.run(ctx)) }
 
 func (c workCmd) run(ctx context.Context) error {
+	c.limitMemory()
 	ctx = audit.As(ctx, audit.Worker)
 	log := c.logger(os.Stderr)
 	st, err := c.open(ctx, log)
