@@ -61,11 +61,11 @@ func (a *authority) sign(t testing.TB, template *x509.Certificate) (*x509.Certif
 	return cert, key
 }
 
-// issue returns a certificate for 127.0.0.1 and localhost, and its key, in PEM.
-func (a *authority) issue(t testing.TB) (cert, key []byte) {
+// issue returns a certificate for an address, and its key, in PEM.
+func (a *authority) issue(t testing.TB, address string) (cert, key []byte) {
 	t.Helper()
 	c, k := a.sign(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: "127.0.0.1"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
+		Subject: pkix.Name{CommonName: address}, IPAddresses: []net.IP{net.ParseIP(address)},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
 	der, err := x509.MarshalPKCS8PrivateKey(k)

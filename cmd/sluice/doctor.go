@@ -46,6 +46,11 @@ func (c doctorCmd) Run(ctx context.Context, k *kong.Kong) error {
 	if err != nil {
 		return err
 	}
+	transports, err := c.findings()
+	if err != nil {
+		return err
+	}
+	found = append(transports, found...)
 	failed := 0
 	for _, f := range found {
 		if f.Status == doctor.Fail {

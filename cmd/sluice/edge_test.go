@@ -49,7 +49,7 @@ func TestCertificateReload(t *testing.T) {
 	t.Parallel()
 	ca, dir := newAuthority(t), t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
-	cert, key := ca.issue(t)
+	cert, key := ca.issue(t, "127.0.0.1")
 	writeFile(t, certFile, cert)
 	writeFile(t, keyFile, key)
 	s := serve(t, append(stackEnv(t), "SLUICE_TLS_CERT="+certFile, "SLUICE_TLS_KEY="+keyFile), "127.0.0.1:0")
@@ -72,7 +72,7 @@ func TestCertificateReload(t *testing.T) {
 		n := strings.Count(strings.Join(s.tail.all(), "\n"), "new certificate not used")
 		return n > complaints
 	}
-	cert, key = ca.issue(t)
+	cert, key = ca.issue(t, "127.0.0.1")
 	for _, broken := range []func(){
 		func() { writeFile(t, certFile, cert) }, // and its key not yet
 		func() { writeFile(t, certFile, []byte("none")) },
@@ -102,8 +102,8 @@ func TestCertificateReload(t *testing.T) {
 func TestCertificateAtStart(t *testing.T) {
 	t.Parallel()
 	ca, dir := newAuthority(t), t.TempDir()
-	cert, _ := ca.issue(t)
-	_, key := ca.issue(t)
+	cert, _ := ca.issue(t, "127.0.0.1")
+	_, key := ca.issue(t, "127.0.0.1")
 	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 	writeFile(t, certFile, cert)
 	writeFile(t, keyFile, key)

@@ -29,7 +29,9 @@ import (
 
 // databaseSettings say where the authority over uploads and jobs is.
 type databaseSettings struct {
-	DatabaseURL string `name:"database-url" group:"Database" env:"SLUICE_DATABASE_URL" placeholder:"URL" help:"Postgres 15 or later: postgres://user:password@host:5432/sluice. Needed."`
+	DatabaseURL string `name:"database-url" group:"Database" env:"SLUICE_DATABASE_URL" placeholder:"URL" help:"Postgres 15 or later: postgres://user:password@host:5432/sluice?sslmode=verify-full. Needed."`
+
+	InsecureTransport []insecure `group:"Database" env:"SLUICE_INSECURE_TRANSPORT" placeholder:"postgres,s3" help:"Servers on other machines that may be spoken to without TLS, or without verifying who answers: in a network that you trust."`
 }
 
 // check names the setting and never shows it: it holds a password.
@@ -37,15 +39,13 @@ func (s databaseSettings) check() error {
 	if s.DatabaseURL == "" {
 		return errors.New("--database-url (SLUICE_DATABASE_URL): needed, such as postgres://user:password@host:5432/sluice")
 	}
-	if _, err := pgxpool.ParseConfig(s.DatabaseURL); err != nil {
-		return fmt.Errorf("--database-url (SLUICE_DATABASE_URL): %w", err)
-	}
-	return nil
+	return s.checkTransport()
 }
 
 // s3Settings say where the bytes are.
 type s3Settings struct {
 	S3Endpoint        httpURL `name:"s3-endpoint" group:"S3" env:"SLUICE_S3_ENDPOINT" placeholder:"URL" help:"URL of the S3 server. Empty: AWS, in --s3-region."`
+	S3CA              string  `name:"s3-ca" group:"S3" env:"SLUICE_S3_CA" placeholder:"FILE" help:"Authorities, in PEM, that the server's certificate may come from. Empty: this machine's."`
 	S3Region          string  `name:"s3-region" group:"S3" default:"us-east-1" env:"SLUICE_S3_REGION" help:"Region, signed into each request."`
 	S3Bucket          string  `name:"s3-bucket" group:"S3" default:"sluice" env:"SLUICE_S3_BUCKET" help:"Bucket for uploads and results."`
 	S3AccessKeyID     string  `name:"s3-access-key-id" group:"S3" env:"SLUICE_S3_ACCESS_KEY_ID" placeholder:"ID" help:"Empty, with the secret: the AWS SDK's own chain (roles, profiles)."`
@@ -121,7 +121,7 @@ type serverSettings struct {
 }
 
 func (s serverSettings) check() error {
-	return errors.Join(s.databaseSettings.check(), s.s3Settings.check(), s.uploadSettings.check(), s.fleetSettings.check(), s.dropSettings.check())
+	return errors.Join(s.databaseSettings.check(), s.s3Settings.check(), s.s3Settings.checkTransport(s.InsecureTransport), s.uploadSettings.check(), s.fleetSettings.check(), s.dropSettings.check())
 }
 
 // stack is what the gateway and the worker stand on.
@@ -218,8 +218,12 @@ func (s serverSettings) openPools(ctx context.Context, st *stack) error {
 }
 
 func (s s3Settings) bucket(ctx context.Context, r prometheus.Registerer) (*blob.Bucket, error) {
+	authorities, err := s.authorities()
+	if err != nil {
+		return nil, err
+	}
 	return blob.New(ctx, blob.Config{
-		Endpoint: string(s.S3Endpoint), Region: s.S3Region, Bucket: s.S3Bucket, PathStyle: s.S3PathStyle,
+		Endpoint: string(s.S3Endpoint), RootCAs: authorities, Region: s.S3Region, Bucket: s.S3Bucket, PathStyle: s.S3PathStyle,
 		AccessKeyID: s.S3AccessKeyID, SecretAccessKey: s.S3SecretAccessKey, Registerer: r,
 		Encryption: types.ServerSideEncryption(s.S3SSE), KMSKeyID: s.S3SSEKMSKeyID,
 	})

@@ -5,6 +5,7 @@ package blob
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 
@@ -20,6 +21,8 @@ import (
 type Config struct {
 	// Endpoint is the server's URL, such as http://127.0.0.1:9000. Empty: AWS's own for Region.
 	Endpoint string
+	// RootCAs are the authorities that the server's certificate may come from. Nil: this machine's.
+	RootCAs *x509.CertPool
 	// Region is signed into every request. Default us-east-1.
 	Region string
 	// Bucket is the bucket's name. Required.

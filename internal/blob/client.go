@@ -20,7 +20,7 @@ func options(cfg Config, keys aws.CredentialsProvider, m *metrics) s3.Options {
 		Region:       cfg.Region,
 		Credentials:  keys,
 		UsePathStyle: cfg.PathStyle,
-		HTTPClient:   httpClient(cfg.MaxConns),
+		HTTPClient:   httpClient(cfg),
 		// The standard retryer also keeps a budget: when many requests fail it stops retrying instead of adding load.
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 4, 5*time.Second }),
 		// The checksum is a header of ours. Left to itself the SDK would send it as a trailer, which needs TLS.
@@ -36,9 +36,12 @@ func options(cfg Config, keys aws.CredentialsProvider, m *metrics) s3.Options {
 	return o
 }
 
-func httpClient(maxConns int) *awshttp.BuildableClient {
+func httpClient(cfg Config) *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.MaxConnsPerHost, t.MaxIdleConnsPerHost, t.MaxIdleConns = maxConns, maxConns, maxConns
+		t.MaxConnsPerHost, t.MaxIdleConnsPerHost, t.MaxIdleConns = cfg.MaxConns, cfg.MaxConns, cfg.MaxConns
+		if cfg.RootCAs != nil {
+			t.TLSClientConfig.RootCAs = cfg.RootCAs
+		}
 		t.DisableCompression = true // an object comes as it is stored: its size and checksum are of those bytes
 		t.ResponseHeaderTimeout = 2 * time.Minute
 		t.DialContext = inLargeWrites(t.DialContext)

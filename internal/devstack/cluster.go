@@ -71,6 +71,9 @@ func (p *Postgres) settings() []string {
 		"timezone=UTC",
 		"log_timezone=UTC",
 	}
+	if p.cfg.TLS != nil {
+		set = append(set, "listen_addresses="+p.cfg.TLS.Address, "ssl=on", "ssl_cert_file="+p.certFile(), "ssl_key_file="+p.keyFile())
+	}
 	if p.cfg.Ephemeral {
 		set = append(set,
 			"fsync=off", "synchronous_commit=off", "full_page_writes=off",
@@ -83,4 +86,27 @@ func (p *Postgres) settings() []string {
 		args = append(args, "-c", s)
 	}
 	return args
+}
+
+func (p *Postgres) certFile() string { return filepath.Join(p.cfg.Dir, "server.crt") }
+func (p *Postgres) keyFile() string  { return filepath.Join(p.cfg.Dir, "server.key") }
+
+// writeKeyPair puts the certificate where the server reads it, which takes no key
+// that is another account's.
+func (p *Postgres) writeKeyPair() error {
+	if p.cfg.TLS == nil {
+		return nil
+	}
+	for path, text := range map[string][]byte{p.certFile(): p.cfg.TLS.Certificate, p.keyFile(): p.cfg.TLS.Key} {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			return err
+		}
+		if p.account == nil {
+			continue
+		}
+		if err := os.Chown(path, int(p.account.Uid), int(p.account.Gid)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -36,8 +36,18 @@ type PostgresConfig struct {
 	// Ephemeral gives up durability, checkpoints and vacuum for speed: for data
 	// that nobody needs after the process.
 	Ephemeral bool
+	// TLS has the server listen by TCP too. Nil: on its unix socket only.
+	TLS *PostgresTLS
 	// Logger is told what was found and done at the start; nil means nobody.
 	Logger *slog.Logger
+}
+
+// PostgresTLS is for connections from this machine, which may be made by TLS.
+type PostgresTLS struct {
+	// Address is one of 127.0.0.0/8; the port is 5432.
+	Address string
+	// Certificate and Key are in PEM.
+	Certificate, Key []byte
 }
 
 // DSN is the URL for pgx of the database db, with every right on it; Dir must be
@@ -169,6 +179,9 @@ func (p *Postgres) start(ctx context.Context) error {
 		return fmt.Errorf("open log: %w", err)
 	}
 	defer log.Close()
+	if err := p.writeKeyPair(); err != nil {
+		return fmt.Errorf("write certificate: %w", err)
+	}
 	// Not ctx's: the server lives until it is stopped.
 	cmd := p.command(context.WithoutCancel(ctx), "postgres", append([]string{"-D", p.data()}, p.settings()...)...)
 	cmd.Stdout, cmd.Stderr = log, log

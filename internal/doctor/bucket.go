@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -103,6 +104,9 @@ func bucketFix(err error, right string) string {
 	case "RequestTimeTooSkewed":
 		return "set this machine's clock, and keep it by NTP"
 	case "":
+		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+			return "let SLUICE_S3_CA name the authority of the server's certificate, and SLUICE_S3_ENDPOINT a host that it is for"
+		}
 		return "see that SLUICE_S3_ENDPOINT leads to the S3 server from this machine, and that nothing between them changes requests"
 	default:
 		return "the server answers " + code + ": see whether it supports " + right

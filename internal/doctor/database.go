@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -66,6 +67,9 @@ func unreachable(err error) string {
 		case "42501": // insufficient_privilege
 			return "grant the user CONNECT on the database"
 		}
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "let sslrootcert in SLUICE_DATABASE_URL name the authority of the server's certificate, and its host be one that the certificate is for"
 	}
 	return "see that PostgreSQL runs and that host and port in SLUICE_DATABASE_URL lead to it from this machine"
 }

@@ -37,10 +37,14 @@ type Postgres struct {
 	pg  *devstack.Postgres
 }
 
-// OwnPostgres starts a server for this test alone. It is gone after the test.
-func OwnPostgres(t testing.TB) *Postgres {
+// OwnPostgres starts a server for this test alone, whose configuration edit may
+// change. It is gone after the test.
+func OwnPostgres(t testing.TB, edit ...func(*devstack.PostgresConfig)) *Postgres {
 	t.Helper()
 	p := &Postgres{t: t, cfg: devstack.PostgresConfig{Dir: ownDir(t)}}
+	for _, e := range edit {
+		e(&p.cfg)
+	}
 	p.Start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), cleanupLimit)
