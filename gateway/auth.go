@@ -12,6 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"sluice/internal/secret"
 	"sluice/internal/upload"
 )
 
@@ -119,8 +120,8 @@ func requestKey(r *http.Request) string {
 }
 
 // sameKey compares digests, so that neither content nor length leaks in time.
-func sameKey(a, b string) bool {
-	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+func sameKey(given string, key secret.Text) bool {
+	x, y := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(key.Reveal()))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 

@@ -29,6 +29,7 @@ import (
 	"sluice/internal/idempotency"
 	"sluice/internal/issuer"
 	"sluice/internal/job"
+	"sluice/internal/secret"
 	"sluice/internal/session"
 	"sluice/internal/upload"
 )
@@ -61,14 +62,14 @@ type Config struct {
 	// /metrics. Without it, an Issuer, and a key in Access, no key is asked for; then only
 	// requests for a loopback host are answered, and the caller must listen on
 	// loopback only.
-	APIKey string
+	APIKey secret.Text
 	// Issuer verifies tokens (JWT) by which tenants' users may ask, as with a key of
 	// the tenant and role that they name. Nil: there are none.
 	Issuer *issuer.Issuer
 	// AdminKey opens what is of all tenants: the queue, and /metrics beside APIKey.
 	// It opens nothing else, and nothing else opens the queue. Empty: with a key of
 	// any kind the queue is open to nobody, without one to all who are answered.
-	AdminKey string
+	AdminKey secret.Text
 	// Queue shows River's queue, below QueuePath; requests that change something do
 	// not reach it. Nil: there is nothing there.
 	Queue http.Handler
@@ -80,7 +81,7 @@ type Config struct {
 	Drops *drop.Store
 	// HookSecret is asked of who sends bucket events, instead of an API key. Empty:
 	// none are taken.
-	HookSecret string
+	HookSecret secret.Text
 	// WatchAreas is where tenants may add watches. None: they may nowhere.
 	WatchAreas []drop.Area
 	// MaxUploadBytes is the largest upload taken; 0 means no limit.

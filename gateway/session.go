@@ -16,6 +16,7 @@ import (
 	"sluice/internal/access"
 	"sluice/internal/audit"
 	"sluice/internal/job"
+	"sluice/internal/secret"
 	"sluice/internal/session"
 )
 
@@ -36,8 +37,8 @@ type sessions struct {
 	origins *http.CrossOriginProtection
 }
 
-func newSessions(apiKey, publicURL string) *sessions {
-	s := &sessions{key: sha256.Sum256([]byte("session\x00" + apiKey)), secure: strings.HasPrefix(publicURL, "https://"), origins: http.NewCrossOriginProtection()}
+func newSessions(apiKey secret.Text, publicURL string) *sessions {
+	s := &sessions{key: sha256.Sum256([]byte("session\x00" + apiKey.Reveal())), secure: strings.HasPrefix(publicURL, "https://"), origins: http.NewCrossOriginProtection()}
 	if publicURL != "" {
 		scheme, rest, _ := strings.Cut(publicURL, "://")
 		host, _, _ := strings.Cut(rest, "/")

@@ -31,6 +31,7 @@ import (
 	"sluice/internal/blob"
 	"sluice/internal/devstack/devtest"
 	"sluice/internal/devstack/fault"
+	"sluice/internal/secret"
 )
 
 // roleArg makes the test's executable one side of a comparison, in a process of
@@ -39,11 +40,12 @@ const roleArg = "bench-upload="
 
 // role is a process of the comparison.
 type role struct {
-	Name  string // tusd, tus, or sdk
-	S3    blob.Config
-	URL   string // tus: of /files
-	Bytes int64  // to upload
-	Patch int64  // tus: bytes in one PATCH
+	Name   string // tusd, tus, or sdk
+	S3     blob.Config
+	Secret string // S3's, which the JSON of S3 has not
+	URL    string // tus: of /files
+	Bytes  int64  // to upload
+	Patch  int64  // tus: bytes in one PATCH
 }
 
 // play plays a role and ends the process, if args ask for it.
@@ -53,6 +55,7 @@ func play(args []string) {
 	}
 	var r role
 	err := json.Unmarshal([]byte(strings.TrimPrefix(args[1], roleArg)), &r)
+	r.S3.SecretAccessKey = secret.Text(r.Secret)
 	if err == nil {
 		err = map[string]func(role) error{"tusd": playTusd, "tus": playTus, "sdk": playSDK}[r.Name](r)
 	}
@@ -66,7 +69,7 @@ func play(args []string) {
 func (r role) client() *s3.Client {
 	return s3.New(s3.Options{
 		BaseEndpoint: &r.S3.Endpoint, Region: r.S3.Region, UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(r.S3.AccessKeyID, r.S3.SecretAccessKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(r.S3.AccessKeyID, r.S3.SecretAccessKey.Reveal(), ""),
 	})
 }
 
@@ -215,6 +218,7 @@ func tusdBefore(t testing.TB, cfg blob.Config) (benched, func()) {
 
 func roleCommand(t testing.TB, r role) *exec.Cmd {
 	t.Helper()
+	r.Secret = r.S3.SecretAccessKey.Reveal()
 	text, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
@@ -271,7 +275,7 @@ func callsPerPatch(t testing.TB, name string) string {
 		env := []string{
 			"SLUICE_LOG_FORMAT=json", "SLUICE_HTTP_ADDR=127.0.0.1:0", "SLUICE_DATABASE_URL=" + devtest.DSN(t), "SLUICE_S3_ENDPOINT=" + cfg.Endpoint,
 			"SLUICE_S3_REGION=" + cfg.Region, "SLUICE_S3_BUCKET=" + cfg.Bucket,
-			"SLUICE_S3_ACCESS_KEY_ID=" + cfg.AccessKeyID, "SLUICE_S3_SECRET_ACCESS_KEY=" + cfg.SecretAccessKey,
+			"SLUICE_S3_ACCESS_KEY_ID=" + cfg.AccessKeyID, "SLUICE_S3_SECRET_ACCESS_KEY=" + cfg.SecretAccessKey.Reveal(),
 		}
 		s := launch(t, command(t, env, "serve"))
 		defer s.stop(t)

@@ -29,7 +29,7 @@ func (c doctorCmd) Validate() error { return c.check() }
 
 // Run makes every check, prints what each came to, and fails where one did.
 func (c doctorCmd) Run(ctx context.Context, k *kong.Kong) error {
-	pool, err := pgxpool.New(ctx, c.DatabaseURL)
+	pool, err := pgxpool.New(ctx, c.DatabaseURL.Reveal())
 	if err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}

@@ -54,12 +54,12 @@ func newDropWorld(t testing.TB) *dropWorld {
 	w.env = []string{
 		"SLUICE_DATABASE_URL=" + w.pool.Config().ConnString(),
 		"SLUICE_S3_ENDPOINT=" + cfg.Endpoint, "SLUICE_S3_REGION=" + cfg.Region, "SLUICE_S3_BUCKET=" + cfg.Bucket,
-		"SLUICE_S3_ACCESS_KEY_ID=" + cfg.AccessKeyID, "SLUICE_S3_SECRET_ACCESS_KEY=" + cfg.SecretAccessKey,
+		"SLUICE_S3_ACCESS_KEY_ID=" + cfg.AccessKeyID, "SLUICE_S3_SECRET_ACCESS_KEY=" + cfg.SecretAccessKey.Reveal(),
 		"SLUICE_HOOK_SECRET=" + hookSecret,
 	}
 	w.partner = s3.New(s3.Options{
 		BaseEndpoint: &cfg.Endpoint, Region: cfg.Region, UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey.Reveal(), ""),
 	})
 	_, err := w.partner.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("drops")})
 	w.must(err)
@@ -150,7 +150,7 @@ var s3Clients = map[string]func(w *dropWorld, path, key string) *exec.Cmd{
 		c := w.s3.Config
 		host := strings.TrimPrefix(c.Endpoint, "http://")
 		return exec.CommandContext(w.Context(), "s3cmd", "--config=/dev/null", "--no-ssl", "--host="+host, "--host-bucket="+host, "--region="+c.Region,
-			"--access_key="+c.AccessKeyID, "--secret_key="+c.SecretAccessKey, "put", path, "s3://drops/"+key)
+			"--access_key="+c.AccessKeyID, "--secret_key="+c.SecretAccessKey.Reveal(), "put", path, "s3://drops/"+key)
 	},
 	"rclone": func(w *dropWorld, path, key string) *exec.Cmd {
 		c := w.s3.Config
@@ -176,8 +176,8 @@ func (w *dropWorld) drop(name, path, key string) bool {
 	}
 	cmd.Env = []string{
 		"HOME=" + w.dir, "PATH=" + os.Getenv("PATH"), "AWS_DEFAULT_REGION=" + c.Region, "AWS_EC2_METADATA_DISABLED=true",
-		"AWS_ACCESS_KEY_ID=" + c.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey,
-		"MC_HOST_drop=" + strings.Replace(c.Endpoint, "://", "://"+c.AccessKeyID+":"+c.SecretAccessKey+"@", 1),
+		"AWS_ACCESS_KEY_ID=" + c.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey.Reveal(),
+		"MC_HOST_drop=" + strings.Replace(c.Endpoint, "://", "://"+c.AccessKeyID+":"+c.SecretAccessKey.Reveal()+"@", 1),
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if name == "mc" && !strings.Contains(string(out), "drops/") {

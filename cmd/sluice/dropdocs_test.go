@@ -21,7 +21,7 @@ func TestDropDocs(t *testing.T) {
 	w := newDocsWorld(t, append(drops.env, "SLUICE_WATCH_AREAS=default=drops/acme/", "SLUICE_WATCH_INTERVAL=24h"))
 	const july = "account_id,date,amount\nA1,15.01.2024,4000.00\n"
 	w.write("july.csv", july)
-	w.env = append(w.env, "AWS_DEFAULT_REGION="+c.Region, "AWS_ACCESS_KEY_ID="+c.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+c.SecretAccessKey, "AWS_EC2_METADATA_DISABLED=true")
+	w.env = append(w.env, "AWS_DEFAULT_REGION="+c.Region, "AWS_ACCESS_KEY_ID="+c.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+c.SecretAccessKey.Reveal(), "AWS_EC2_METADATA_DISABLED=true")
 	var said strings.Builder
 	watches := 2 // that curl and sluice add; each other language adds one
 	for _, e := range examples(t, "s3-drop") {

@@ -36,6 +36,7 @@ var forbidden = map[string][]string{
 	"internal/span":        {"sluice/internal/money", "sluice/internal/job", devtestPkg},
 	"internal/scope":       {"sluice/internal/money", "sluice/internal/job", devtestPkg},
 	"internal/renewal":     {"sluice/internal/money", "sluice/internal/job", devtestPkg},
+	"internal/secret":      {"sluice/internal/money", "sluice/internal/job", devtestPkg},
 	"parser":               {"sluice/internal/money", "sluice/internal/rollup", pgxPkg, "golang.org/x/text/encoding"},
 	"internal/rollup":      {"sluice/parser", "sluice/internal/credit", devtestPkg},
 	"internal/credit":      {"sluice/internal/rollup", "sluice/parser", devtestPkg},

@@ -16,6 +16,7 @@ import (
 
 	"sluice/internal/blob"
 	"sluice/internal/devstack/devtest"
+	"sluice/internal/secret"
 )
 
 // importFile runs `sluice import`, which must succeed, and returns the job's id.
@@ -53,7 +54,7 @@ func importBucket(t testing.TB, env []string) *blob.Bucket {
 	}
 	b, err := blob.New(t.Context(), blob.Config{
 		Endpoint: of["SLUICE_S3_ENDPOINT"], Region: of["SLUICE_S3_REGION"], Bucket: of["SLUICE_S3_BUCKET"], PathStyle: true,
-		AccessKeyID: of["SLUICE_S3_ACCESS_KEY_ID"], SecretAccessKey: of["SLUICE_S3_SECRET_ACCESS_KEY"],
+		AccessKeyID: of["SLUICE_S3_ACCESS_KEY_ID"], SecretAccessKey: secret.Text(of["SLUICE_S3_SECRET_ACCESS_KEY"]),
 	})
 	if err != nil {
 		t.Fatal(err)

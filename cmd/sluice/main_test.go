@@ -72,7 +72,7 @@ func stackEnv(t testing.TB) []string {
 	return []string{
 		"SLUICE_DATABASE_URL=" + devtest.DSN(t),
 		"SLUICE_S3_ENDPOINT=" + s3.Endpoint, "SLUICE_S3_REGION=" + s3.Region, "SLUICE_S3_BUCKET=" + s3.Bucket,
-		"SLUICE_S3_ACCESS_KEY_ID=" + s3.AccessKeyID, "SLUICE_S3_SECRET_ACCESS_KEY=" + s3.SecretAccessKey,
+		"SLUICE_S3_ACCESS_KEY_ID=" + s3.AccessKeyID, "SLUICE_S3_SECRET_ACCESS_KEY=" + s3.SecretAccessKey.Reveal(),
 	}
 }
 
@@ -89,8 +89,9 @@ func serve(t testing.TB, env []string, addr string) *server {
 	return launch(t, command(t, append(env, "SLUICE_LOG_FORMAT=json", "SLUICE_HTTP_ADDR="+addr), "serve", "--work"))
 }
 
-// launch starts cmd, which logs JSON, and returns once it listens.
-func launch(t testing.TB, cmd *exec.Cmd) *server {
+// launch starts cmd, which logs JSON, and returns once it listens. What it logs goes
+// to each of also too.
+func launch(t testing.TB, cmd *exec.Cmd, also ...io.Writer) *server {
 	t.Helper()
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -101,7 +102,7 @@ func launch(t testing.TB, cmd *exec.Cmd) *server {
 	}
 	s := &server{cmd: cmd, tail: &tail{}}
 	listening := make(chan string, 1)
-	go s.tail.follow(stderr, listening)
+	go s.tail.follow(io.TeeReader(stderr, io.MultiWriter(also...)), listening)
 	address, ok := <-listening
 	if !ok {
 		t.Fatalf("the server ended before it listened:\n%s", s.tail)

@@ -25,7 +25,7 @@ func (c migrateUpCmd) Validate() error { return c.databaseSettings.check() }
 
 // Run applies what is due.
 func (c migrateUpCmd) Run(ctx context.Context) error {
-	return migrations.Up(ctx, c.DatabaseURL, c.logger(os.Stderr))
+	return migrations.Up(ctx, c.DatabaseURL.Reveal(), c.logger(os.Stderr))
 }
 
 type migrateStatusCmd struct{ databaseSettings }
@@ -35,7 +35,7 @@ func (c migrateStatusCmd) Validate() error { return c.check() }
 
 // Run prints one line for each migration.
 func (c migrateStatusCmd) Run(ctx context.Context, k *kong.Kong) error {
-	entries, err := migrations.Status(ctx, c.DatabaseURL)
+	entries, err := migrations.Status(ctx, c.DatabaseURL.Reveal())
 	if err != nil {
 		return err
 	}

@@ -112,7 +112,7 @@ func newPolicyWorld(t testing.TB) *policyWorld {
 	c := w.s3.Config
 	w.root = s3.New(s3.Options{
 		BaseEndpoint: &c.Endpoint, Region: c.Region, UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey.Reveal(), ""),
 	})
 	for _, bucket := range []string{"sluice", "partner", "other"} {
 		_, err := w.root.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket})
@@ -138,7 +138,7 @@ func (w *policyWorld) session(rights []right) aws.Credentials {
 	c := w.s3.Config
 	client := sts.New(sts.Options{
 		BaseEndpoint: &c.Endpoint, Region: c.Region,
-		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey.Reveal(), ""),
 	})
 	out, err := client.AssumeRole(w.Context(), &sts.AssumeRoleInput{
 		RoleArn: aws.String("arn:aws:iam::123456789012:role/any"), RoleSessionName: aws.String("any"), // MinIO asks for neither

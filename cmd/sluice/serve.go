@@ -12,6 +12,7 @@ import (
 	"sluice/internal/access"
 	"sluice/internal/audit"
 	"sluice/internal/job"
+	"sluice/internal/secret"
 	"sluice/internal/upload"
 )
 
@@ -26,8 +27,8 @@ const (
 type serveCmd struct {
 	HTTPAddr    address       `name:"http-addr" group:"HTTP" default:"127.0.0.1:8080" env:"SLUICE_HTTP_ADDR" help:"Where to listen. Beyond loopback only with a key: sluice keys create, or --api-key."`
 	PublicURL   httpURL       `name:"public-url" group:"HTTP" env:"SLUICE_PUBLIC_URL" placeholder:"URL" help:"Base of the URLs handed out, as clients see it. Empty: relative to the URL asked."`
-	APIKey      string        `name:"api-key" group:"HTTP" env:"SLUICE_API_KEY" placeholder:"KEY" help:"One key of the tenant default, of the role admin, beside those of sluice keys. Better given as the variable: other users of a machine can read flags."`
-	AdminKey    string        `name:"admin-key" group:"HTTP" env:"SLUICE_ADMIN_KEY" placeholder:"KEY" help:"Opens /admin/queue/, which shows the work of all tenants, and /metrics. Not the --api-key."`
+	APIKey      secret.Text   `name:"api-key" group:"HTTP" env:"SLUICE_API_KEY" placeholder:"KEY" help:"One key of the tenant default, of the role admin, beside those of sluice keys. Better given as the variable: other users of a machine can read flags."`
+	AdminKey    secret.Text   `name:"admin-key" group:"HTTP" env:"SLUICE_ADMIN_KEY" placeholder:"KEY" help:"Opens /admin/queue/, which shows the work of all tenants, and /metrics. Not the --api-key."`
 	DrainDelay  time.Duration `name:"drain-delay" group:"HTTP" default:"250ms" env:"SLUICE_DRAIN_DELAY" help:"How long a gateway that is told to stop says so at /readyz before it takes no more: longer than a balancer asks."`
 	CORSOrigins []origin      `name:"cors-origins" group:"HTTP" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may call /files and /api, with a key or an upload token of their own."`
 	Work        bool          `group:"Worker" env:"SLUICE_WORK" help:"Run a worker in this process too."`

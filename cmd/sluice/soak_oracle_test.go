@@ -214,7 +214,7 @@ func openMultipart(t testing.TB, cfg blob.Config, prefix string) error {
 	t.Helper()
 	client := s3.New(s3.Options{
 		BaseEndpoint: &cfg.Endpoint, Region: cfg.Region, UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey.Reveal(), ""),
 	})
 	out, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &cfg.Bucket})
 	if err != nil {

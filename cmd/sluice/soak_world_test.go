@@ -59,7 +59,7 @@ func newSoakWorld(t testing.TB, path string, settings ...string) *soakWorld {
 	w.env = []string{
 		"SLUICE_LOG_FORMAT=json", "HOME=" + w.temp, "TMPDIR=" + w.temp, "SLUICE_DATABASE_URL=" + dsn,
 		"SLUICE_S3_ENDPOINT=" + w.faults.URL, "SLUICE_S3_REGION=" + w.s3.Config.Region, "SLUICE_S3_BUCKET=" + w.s3.Config.Bucket,
-		"SLUICE_S3_ACCESS_KEY_ID=" + w.s3.Config.AccessKeyID, "SLUICE_S3_SECRET_ACCESS_KEY=" + w.s3.Config.SecretAccessKey,
+		"SLUICE_S3_ACCESS_KEY_ID=" + w.s3.Config.AccessKeyID, "SLUICE_S3_SECRET_ACCESS_KEY=" + w.s3.Config.SecretAccessKey.Reveal(),
 	}
 	w.env = append(w.env, settings...)
 	w.startGateway(0)

@@ -22,6 +22,7 @@ import (
 	"sluice/internal/idempotency"
 	"sluice/internal/job"
 	"sluice/internal/scope"
+	"sluice/internal/secret"
 	"sluice/internal/session"
 	"sluice/internal/upload"
 	"sluice/migrations"
@@ -29,7 +30,7 @@ import (
 
 // databaseSettings say where the authority over uploads and jobs is.
 type databaseSettings struct {
-	DatabaseURL string `name:"database-url" group:"Database" env:"SLUICE_DATABASE_URL" placeholder:"URL" help:"Postgres 15 or later: postgres://user:password@host:5432/sluice?sslmode=verify-full. Needed."`
+	DatabaseURL secret.Text `name:"database-url" group:"Database" env:"SLUICE_DATABASE_URL" placeholder:"URL" help:"Postgres 15 or later: postgres://user:password@host:5432/sluice?sslmode=verify-full. Needed."`
 
 	InsecureTransport []insecure `group:"Database" env:"SLUICE_INSECURE_TRANSPORT" placeholder:"postgres,s3" help:"Servers on other machines that may be spoken to without TLS, or without verifying who answers: in a network that you trust."`
 }
@@ -44,16 +45,16 @@ func (s databaseSettings) check() error {
 
 // s3Settings say where the bytes are.
 type s3Settings struct {
-	S3Endpoint        httpURL `name:"s3-endpoint" group:"S3" env:"SLUICE_S3_ENDPOINT" placeholder:"URL" help:"URL of the S3 server. Empty: AWS, in --s3-region."`
-	S3CA              string  `name:"s3-ca" group:"S3" env:"SLUICE_S3_CA" placeholder:"FILE" help:"Authorities, in PEM, that the server's certificate may come from. Empty: this machine's."`
-	S3Region          string  `name:"s3-region" group:"S3" default:"us-east-1" env:"SLUICE_S3_REGION" help:"Region, signed into each request."`
-	S3Bucket          string  `name:"s3-bucket" group:"S3" default:"sluice" env:"SLUICE_S3_BUCKET" help:"Bucket for uploads and results."`
-	S3AccessKeyID     string  `name:"s3-access-key-id" group:"S3" env:"SLUICE_S3_ACCESS_KEY_ID" placeholder:"ID" help:"Empty, with the secret: the AWS SDK's own chain (roles, profiles)."`
-	S3SecretAccessKey string  `name:"s3-secret-access-key" group:"S3" env:"SLUICE_S3_SECRET_ACCESS_KEY" placeholder:"SECRET" help:"Better given as the variable: other users of a machine can read flags."`
-	S3PathStyle       bool    `name:"s3-path-style" group:"S3" default:"true" negatable:"" env:"SLUICE_S3_PATH_STYLE" help:"The bucket goes into the path, not into the host name."`
-	S3SSE             string  `name:"s3-sse" group:"S3" enum:",AES256,aws:kms" default:"" env:"SLUICE_S3_SSE" placeholder:"HOW" help:"Have S3 encrypt what is written: AES256, by keys of its own, or aws:kms. Empty: as the bucket is set up."`
-	S3SSEKMSKeyID     string  `name:"s3-sse-kms-key-id" group:"S3" env:"SLUICE_S3_SSE_KMS_KEY_ID" placeholder:"ID" help:"Key of aws:kms. Empty: the service's own for S3."`
-	S3CreateBucket    bool    `name:"s3-create-bucket" group:"S3" env:"SLUICE_S3_CREATE_BUCKET" help:"Create the bucket at start if it is missing."`
+	S3Endpoint        httpURL     `name:"s3-endpoint" group:"S3" env:"SLUICE_S3_ENDPOINT" placeholder:"URL" help:"URL of the S3 server. Empty: AWS, in --s3-region."`
+	S3CA              string      `name:"s3-ca" group:"S3" env:"SLUICE_S3_CA" placeholder:"FILE" help:"Authorities, in PEM, that the server's certificate may come from. Empty: this machine's."`
+	S3Region          string      `name:"s3-region" group:"S3" default:"us-east-1" env:"SLUICE_S3_REGION" help:"Region, signed into each request."`
+	S3Bucket          string      `name:"s3-bucket" group:"S3" default:"sluice" env:"SLUICE_S3_BUCKET" help:"Bucket for uploads and results."`
+	S3AccessKeyID     string      `name:"s3-access-key-id" group:"S3" env:"SLUICE_S3_ACCESS_KEY_ID" placeholder:"ID" help:"Empty, with the secret: the AWS SDK's own chain (roles, profiles)."`
+	S3SecretAccessKey secret.Text `name:"s3-secret-access-key" group:"S3" env:"SLUICE_S3_SECRET_ACCESS_KEY" placeholder:"SECRET" help:"Better given as the variable: other users of a machine can read flags."`
+	S3PathStyle       bool        `name:"s3-path-style" group:"S3" default:"true" negatable:"" env:"SLUICE_S3_PATH_STYLE" help:"The bucket goes into the path, not into the host name."`
+	S3SSE             string      `name:"s3-sse" group:"S3" enum:",AES256,aws:kms" default:"" env:"SLUICE_S3_SSE" placeholder:"HOW" help:"Have S3 encrypt what is written: AES256, by keys of its own, or aws:kms. Empty: as the bucket is set up."`
+	S3SSEKMSKeyID     string      `name:"s3-sse-kms-key-id" group:"S3" env:"SLUICE_S3_SSE_KMS_KEY_ID" placeholder:"ID" help:"Key of aws:kms. Empty: the service's own for S3."`
+	S3CreateBucket    bool        `name:"s3-create-bucket" group:"S3" env:"SLUICE_S3_CREATE_BUCKET" help:"Create the bucket at start if it is missing."`
 }
 
 func (s s3Settings) check() error {
@@ -198,7 +199,7 @@ func (s serverSettings) open(ctx context.Context, log *slog.Logger) (_ *stack, e
 // client longer than a lease lives: the client was stopped, and what it has
 // locked is others' by then. That of the queue connects when it is first used.
 func (s serverSettings) openPools(ctx context.Context, st *stack) error {
-	cfg, err := pgxpool.ParseConfig(s.DatabaseURL)
+	cfg, err := pgxpool.ParseConfig(s.DatabaseURL.Reveal())
 	if err != nil {
 		return err
 	}

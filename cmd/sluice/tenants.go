@@ -34,7 +34,7 @@ func (s ledgerSettings) with(ctx context.Context, fn func(*job.Store) error) err
 
 // withPool calls fn with a stack that has the database, migrated, and nothing else.
 func (s ledgerSettings) withPool(ctx context.Context, fn func(*stack) error) error {
-	pool, err := pgxpool.New(ctx, s.DatabaseURL)
+	pool, err := pgxpool.New(ctx, s.DatabaseURL.Reveal())
 	if err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}

@@ -50,7 +50,7 @@ func onThisMachine(host string) bool {
 // transport returns the least secure of the ways by which the URL may be followed:
 // without sslmode=verify-full pgx may fall back to others.
 func (s databaseSettings) transport() (transport, error) {
-	cfg, err := pgxpool.ParseConfig(s.DatabaseURL)
+	cfg, err := pgxpool.ParseConfig(s.DatabaseURL.Reveal())
 	if err != nil {
 		return transport{}, err
 	}

@@ -93,7 +93,7 @@ func tlsWorld(t *testing.T, ca *authority) (database string, env []string) {
 	t.Cleanup(front.Close)
 	return "SLUICE_DATABASE_URL=postgres://sluice@" + address + "/sluice?sslmode=verify-full", []string{
 		"SLUICE_S3_ENDPOINT=" + front.URL, "SLUICE_S3_BUCKET=" + server.Bucket,
-		"SLUICE_S3_ACCESS_KEY_ID=" + server.AccessKeyID, "SLUICE_S3_SECRET_ACCESS_KEY=" + server.SecretAccessKey,
+		"SLUICE_S3_ACCESS_KEY_ID=" + server.AccessKeyID, "SLUICE_S3_SECRET_ACCESS_KEY=" + server.SecretAccessKey.Reveal(),
 	}
 }
 

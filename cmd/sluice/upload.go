@@ -14,12 +14,13 @@ import (
 	"github.com/alecthomas/kong"
 
 	"sluice/internal/client"
+	"sluice/internal/secret"
 )
 
 type uploadCmd struct {
 	Files    []string      `arg:"" name:"file" help:"CSV files, plain or compressed by gzip or zstd."`
 	URL      httpURL       `name:"url" group:"Server" default:"http://127.0.0.1:8080" env:"SLUICE_URL" help:"Base URL of the server."`
-	APIKey   string        `name:"api-key" group:"Server" env:"SLUICE_API_KEY" placeholder:"KEY" help:"The server's key. Better given as the variable."`
+	APIKey   secret.Text   `name:"api-key" group:"Server" env:"SLUICE_API_KEY" placeholder:"KEY" help:"The server's key. Better given as the variable."`
 	RetryFor time.Duration `group:"Server" default:"10m" help:"How long to go on trying while nothing moves."`
 	Follow   bool          `default:"true" negatable:"" help:"Follow each job to its end."`
 	parseFlags

@@ -12,6 +12,7 @@ import (
 
 	"sluice/internal/drop"
 	"sluice/internal/pipeline"
+	"sluice/internal/secret"
 )
 
 // dropSettings are of the door of S3, for gateway and worker alike.
@@ -28,7 +29,7 @@ func (s dropSettings) check() error {
 
 // hookSettings are the gateway's part of it.
 type hookSettings struct {
-	HookSecret string      `group:"S3 drop" env:"SLUICE_HOOK_SECRET" placeholder:"SECRET" help:"Asked of who sends bucket events to /hooks/s3. Empty: none are taken. Better given as the variable."`
+	HookSecret secret.Text `group:"S3 drop" env:"SLUICE_HOOK_SECRET" placeholder:"SECRET" help:"Asked of who sends bucket events to /hooks/s3. Empty: none are taken. Better given as the variable."`
 	WatchAreas []watchArea `group:"S3 drop" env:"SLUICE_WATCH_AREAS" placeholder:"TENANT=BUCKET/PREFIX" help:"Where tenants may add watches over HTTP, with commas between. Empty: nowhere."`
 }
 

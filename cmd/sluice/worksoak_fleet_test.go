@@ -83,7 +83,7 @@ func (f *fleet) start(dsn string, more []string) {
 	f.door = newDoor(f, s3.Endpoint)
 	env := append([]string{
 		"SLUICE_DATABASE_URL=" + dsn, "SLUICE_S3_BUCKET=" + s3.Bucket, "SLUICE_S3_REGION=" + s3.Region,
-		"SLUICE_S3_ACCESS_KEY_ID=" + s3.AccessKeyID, "SLUICE_S3_SECRET_ACCESS_KEY=" + s3.SecretAccessKey,
+		"SLUICE_S3_ACCESS_KEY_ID=" + s3.AccessKeyID, "SLUICE_S3_SECRET_ACCESS_KEY=" + s3.SecretAccessKey.Reveal(),
 		"SLUICE_LEASE_EXPIRY=" + fleetLease.String(), "SLUICE_SWEEP_GRACE=1s", "SLUICE_LOG_FORMAT=json", "HOME=" + temp,
 	}, more...)
 	f.env = append(slices.Clip(env), "SLUICE_S3_ENDPOINT="+f.door.url, "SLUICE_TEMP_DIR="+f.spill)

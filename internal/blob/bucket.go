@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice/internal/secret"
 )
 
 // Config says where the bucket is and who asks.
@@ -28,7 +30,8 @@ type Config struct {
 	// Bucket is the bucket's name. Required.
 	Bucket string
 	// AccessKeyID and SecretAccessKey are static credentials. Both empty: the SDK's default chain (roles, profiles).
-	AccessKeyID, SecretAccessKey string
+	AccessKeyID     string
+	SecretAccessKey secret.Text
 	// PathStyle puts the bucket in the path instead of the host name. Most S3 servers but AWS's need it.
 	PathStyle bool
 	// Encryption asks the server to encrypt what is written: AES256 with a key of its own, aws:kms with one of its key
@@ -125,7 +128,7 @@ func (b *Bucket) Check(ctx context.Context) error {
 
 func keysOf(ctx context.Context, cfg Config) (aws.CredentialsProvider, error) {
 	if cfg.AccessKeyID != "" {
-		return credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey, ""), nil
+		return credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey.Reveal(), ""), nil
 	}
 	found, err := config.LoadDefaultConfig(ctx, config.WithRegion(cfg.Region))
 	if err != nil {

@@ -24,7 +24,7 @@ func versioned(t *testing.T) (*blob.Bucket, *s3.Client) {
 	b := open(t, cfg)
 	client := s3.New(s3.Options{
 		BaseEndpoint: &cfg.Endpoint, Region: cfg.Region, UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey.Reveal(), ""),
 	})
 	put(t, b, "a/x", []byte("1"))
 	_, err := client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{

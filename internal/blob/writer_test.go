@@ -95,7 +95,7 @@ func TestWriterBeginsTwice(t *testing.T) {
 			must(t, end(w))
 			client := s3.New(s3.Options{
 				BaseEndpoint: &cfg.Endpoint, Region: cfg.Region, UsePathStyle: true,
-				Credentials: credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey, ""),
+				Credentials: credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey.Reveal(), ""),
 			})
 			out, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &cfg.Bucket})
 			must(t, err)

@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"sync/atomic"
 	"time"
+
+	"sluice/internal/secret"
 )
 
 const (
@@ -27,8 +29,8 @@ const (
 
 // Config says where the server is and how patient to be.
 type Config struct {
-	BaseURL string // absolute http or https URL of the server; a path in it is kept
-	APIKey  string // sent as a bearer token; empty: none
+	BaseURL string      // absolute http or https URL of the server; a path in it is kept
+	APIKey  secret.Text // sent as a bearer token; empty: none
 
 	// RetryFor is how long Send and Follow go on trying while nothing moves;
 	// every byte stored and every answer starts it anew. Default 10 minutes.
@@ -44,7 +46,7 @@ type Config struct {
 // Client talks to one server. Any number of goroutines may share it.
 type Client struct {
 	base     *url.URL
-	apiKey   string
+	apiKey   secret.Text
 	retryFor time.Duration
 	onRetry  func(error, time.Duration)
 	http     http.Client
@@ -79,7 +81,7 @@ func New(cfg Config) (*Client, error) {
 // its body read and closed; otherwise the caller closes the body.
 func (c *Client) do(req *http.Request, want int) (*http.Response, error) {
 	if c.apiKey != "" {
-		req.Header.Set("Authorization", "Bearer "+c.apiKey)
+		req.Header.Set("Authorization", "Bearer "+c.apiKey.Reveal())
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"sluice/internal/blob"
 	"sluice/internal/devstack"
+	"sluice/internal/secret"
 )
 
 // TestObjectsOutliveAStop is the only test that starts S3 here: there can be one
@@ -67,7 +68,7 @@ func bucket(t *testing.T, s3 *devstack.S3) *blob.Bucket {
 	t.Helper()
 	b, err := blob.New(t.Context(), blob.Config{
 		Endpoint: s3.Endpoint, Region: s3.Region, PathStyle: true, Bucket: "kept",
-		AccessKeyID: s3.AccessKeyID, SecretAccessKey: s3.SecretAccessKey,
+		AccessKeyID: s3.AccessKeyID, SecretAccessKey: secret.Text(s3.SecretAccessKey),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -51,7 +51,7 @@ func newWorld(t *testing.T) *world {
 	w.partner = s3.New(s3.Options{
 		HTTPClient:   &http.Client{Transport: connections},
 		BaseEndpoint: &w.own.Endpoint, Region: w.own.Region, UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(w.own.AccessKeyID, w.own.SecretAccessKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(w.own.AccessKeyID, w.own.SecretAccessKey.Reveal(), ""),
 	})
 	w.store = w.open(w.throughFaults())
 	return w

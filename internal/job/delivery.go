@@ -14,6 +14,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/job/db"
 	"sluice/internal/scope"
+	"sluice/internal/secret"
 )
 
 // DeliverQueue is the queue of deliveries: a slow receiver takes no place from
@@ -64,7 +65,7 @@ func (DeliverArgs) InsertOpts() river.InsertOpts {
 type Delivery struct {
 	ID, URL string
 	Payload []byte
-	Secrets []string // the one that signs, then the one before while it does
+	Secrets []secret.Text // the one that signs, then the one before while it does
 
 	webhook, tenant string
 	fence           int64
@@ -163,11 +164,11 @@ func (s *Store) ClaimDelivery(ctx context.Context, args DeliverArgs) (*Delivery,
 		return nil, fmt.Errorf("claim delivery %s: %w", args.DeliveryID, err)
 	}
 	d := &Delivery{
-		ID: r.ID, URL: r.Url, Payload: []byte(r.Payload), Secrets: []string{r.Secret},
+		ID: r.ID, URL: r.Url, Payload: []byte(r.Payload), Secrets: []secret.Text{secret.Text(r.Secret)},
 		webhook: r.WebhookID, tenant: r.Tenant, fence: r.Fence, attempts: int(r.Attempts),
 	}
 	if r.PreviousSecret != "" {
-		d.Secrets = append(d.Secrets, r.PreviousSecret)
+		d.Secrets = append(d.Secrets, secret.Text(r.PreviousSecret))
 	}
 	return d, nil
 }

@@ -94,7 +94,7 @@ func (w *world) multipartUploads() int {
 	w.Helper()
 	client := s3.New(s3.Options{
 		BaseEndpoint: &w.s3.Endpoint, Region: w.s3.Region, UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(w.s3.AccessKeyID, w.s3.SecretAccessKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(w.s3.AccessKeyID, w.s3.SecretAccessKey.Reveal(), ""),
 	})
 	out, err := client.ListMultipartUploads(w.Context(), &s3.ListMultipartUploadsInput{Bucket: &w.s3.Bucket})
 	w.must(err)

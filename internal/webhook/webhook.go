@@ -23,6 +23,8 @@ import (
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"sluice/internal/secret"
 )
 
 const (
@@ -55,7 +57,7 @@ type Message struct {
 	URL     string
 	Payload []byte
 	// Secrets sign, each once: two while one takes the other's place.
-	Secrets []string
+	Secrets []secret.Text
 }
 
 // Sender sends messages. Any number of goroutines may share it.
@@ -110,8 +112,8 @@ func (s *Sender) Send(ctx context.Context, m Message) (status int, err error) {
 
 func sign(h http.Header, m Message, now time.Time) error {
 	signatures := make([]string, len(m.Secrets))
-	for i, secret := range m.Secrets {
-		by, err := standardwebhooks.NewWebhook(secret)
+	for i, key := range m.Secrets {
+		by, err := standardwebhooks.NewWebhook(key.Reveal())
 		if err == nil {
 			signatures[i], err = by.Sign(m.ID, now, m.Payload)
 		}

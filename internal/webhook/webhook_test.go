@@ -18,6 +18,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"golang.org/x/net/dns/dnsmessage"
 
+	"sluice/internal/secret"
 	"sluice/internal/webhook"
 )
 
@@ -30,8 +31,8 @@ func TestSendSigns(t *testing.T) {
 	verified := make(chan error, 3)
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		for _, secret := range []string{old, now, webhook.NewSecret()} {
-			by, err := standardwebhooks.NewWebhook(secret)
+		for _, key := range []string{old, now, webhook.NewSecret()} {
+			by, err := standardwebhooks.NewWebhook(key)
 			if err == nil {
 				err = by.Verify(body, r.Header)
 			}
@@ -40,7 +41,7 @@ func TestSendSigns(t *testing.T) {
 	}))
 	defer receiver.Close()
 	s := webhook.NewSender(webhook.Config{Allow: loopback})
-	status, err := s.Send(t.Context(), webhook.Message{ID: "msg_1", URL: receiver.URL, Payload: payload, Secrets: []string{now, old}})
+	status, err := s.Send(t.Context(), webhook.Message{ID: "msg_1", URL: receiver.URL, Payload: payload, Secrets: []secret.Text{secret.Text(now), secret.Text(old)}})
 	if status != http.StatusOK || err != nil {
 		t.Fatalf("%d, %v", status, err)
 	}

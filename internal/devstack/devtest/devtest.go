@@ -27,6 +27,7 @@ import (
 
 	"sluice/internal/blob"
 	"sluice/internal/devstack"
+	"sluice/internal/secret"
 	"sluice/migrations"
 )
 
@@ -108,7 +109,7 @@ func S3Config(t testing.TB) blob.Config {
 	server := shared.s3Server(t)
 	cfg := blob.Config{
 		Endpoint: server.Endpoint, Region: server.Region, PathStyle: true,
-		AccessKeyID: server.AccessKeyID, SecretAccessKey: server.SecretAccessKey,
+		AccessKeyID: server.AccessKeyID, SecretAccessKey: secret.Text(server.SecretAccessKey),
 		Bucket: "test-" + strings.ToLower(rand.Text()),
 	}
 	bucket, err := blob.New(t.Context(), cfg)

@@ -15,6 +15,7 @@ import (
 
 	"sluice/internal/blob"
 	"sluice/internal/devstack"
+	"sluice/internal/secret"
 )
 
 // minioVariable names a MinIO binary, by an absolute path, to run the tests
@@ -116,7 +117,7 @@ func OwnS3(t testing.TB, edit ...func(*devstack.S3Config)) *S3 {
 	said := s.server.hello.S3
 	s.Config = blob.Config{
 		Endpoint: said.Endpoint, Region: said.Region, PathStyle: true, Bucket: "own",
-		AccessKeyID: said.AccessKeyID, SecretAccessKey: said.SecretAccessKey,
+		AccessKeyID: said.AccessKeyID, SecretAccessKey: secret.Text(said.SecretAccessKey),
 	}
 	if err := s.Bucket().Ensure(t.Context()); err != nil {
 		t.Fatalf("devtest: create bucket: %v", err)
