@@ -42,6 +42,15 @@ type transport struct {
 // secure tells whether nobody between can read, or answer instead.
 func (t transport) secure() bool { return t.local || t.verified }
 
+// check names the setting at fault, unless its server is among the permitted.
+func (t transport) check(permitted []insecure, server insecure, setting, fix string) error {
+	if t.secure() || slices.Contains(permitted, server) {
+		return nil
+	}
+	return fmt.Errorf("%s: whoever is between could read what goes to %s, or answer in its place: %s; "+
+		"in a network that you trust --insecure-transport=%s (SLUICE_INSECURE_TRANSPORT) permits it", setting, t.host, fix, server)
+}
+
 // onThisMachine tells whether a host, or a folder with a socket, is this machine's.
 func onThisMachine(host string) bool {
 	return strings.HasPrefix(host, "/") || host == "localhost" || net.ParseIP(host).IsLoopback()
@@ -72,11 +81,8 @@ func (s databaseSettings) checkTransport() error {
 	if err != nil {
 		return fmt.Errorf("--database-url (SLUICE_DATABASE_URL): %w", err)
 	}
-	if t.secure() || slices.Contains(s.InsecureTransport, insecurePostgres) {
-		return nil
-	}
-	return fmt.Errorf("--database-url (SLUICE_DATABASE_URL): whoever is between could read what goes to %s, or answer in its place: add sslmode=verify-full and, for an authority of your own, sslrootcert=FILE; "+
-		"in a network that you trust --insecure-transport=postgres (SLUICE_INSECURE_TRANSPORT) permits it", t.host)
+	return t.check(s.InsecureTransport, insecurePostgres, "--database-url (SLUICE_DATABASE_URL)",
+		"add sslmode=verify-full and, for an authority of your own, sslrootcert=FILE")
 }
 
 func (s s3Settings) transport() transport {
@@ -89,11 +95,8 @@ func (s s3Settings) transport() transport {
 
 // checkTransport refuses what is not among the permitted.
 func (s s3Settings) checkTransport(permitted []insecure) error {
-	if t := s.transport(); !t.secure() && !slices.Contains(permitted, insecureS3) {
-		return fmt.Errorf("--s3-endpoint (SLUICE_S3_ENDPOINT): whoever is between could read what goes to %s, or answer in its place: make it https and, for an authority of your own, set --s3-ca (SLUICE_S3_CA); "+
-			"in a network that you trust --insecure-transport=s3 (SLUICE_INSECURE_TRANSPORT) permits it", t.host)
-	}
-	return nil
+	return s.transport().check(permitted, insecureS3, "--s3-endpoint (SLUICE_S3_ENDPOINT)",
+		"make it https and, for an authority of your own, set --s3-ca (SLUICE_S3_CA)")
 }
 
 // authorities returns those of --s3-ca, nil for the machine's.

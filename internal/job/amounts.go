@@ -26,12 +26,13 @@ func (s *Store) Amounts(ctx context.Context, tenant, id string) ([]AmountCount, 
 	if err != nil {
 		return nil, fmt.Errorf("count amounts of job %s: %w", id, err)
 	}
-	r, err := s.as(scope.Tenant(tenant)).AmountRange(ctx, db.AmountRangeParams{JobID: id, Fence: fence, Tenant: tenant})
+	q := s.as(scope.Tenant(tenant))
+	r, err := q.AmountRange(ctx, db.AmountRangeParams{JobID: id, Fence: fence, Tenant: tenant})
 	if err != nil {
 		return nil, fmt.Errorf("count amounts of job %s: %w", id, err)
 	}
 	width := amountWidth(r.Least, r.Most)
-	rows, err := s.as(scope.Tenant(tenant)).CountAmounts(ctx, db.CountAmountsParams{Width: width, JobID: id, Fence: fence, Tenant: tenant})
+	rows, err := q.CountAmounts(ctx, db.CountAmountsParams{Width: width, JobID: id, Fence: fence, Tenant: tenant})
 	if err != nil {
 		return nil, fmt.Errorf("count amounts of job %s: %w", id, err)
 	}

@@ -33,14 +33,15 @@ func (s *Store) Deliveries(ctx context.Context, tenant, webhook, before string, 
 	if before == "" {
 		before = beyondIDs
 	}
-	known, err := s.as(scope.Tenant(tenant)).HasWebhook(ctx, db.HasWebhookParams{Tenant: tenant, ID: webhook})
+	q := s.as(scope.Tenant(tenant))
+	known, err := q.HasWebhook(ctx, db.HasWebhookParams{Tenant: tenant, ID: webhook})
 	if err != nil {
 		return nil, fmt.Errorf("find webhook: %w", err)
 	}
 	if !known {
 		return nil, ErrWebhook
 	}
-	rows, err := s.as(scope.Tenant(tenant)).ListDeliveries(ctx, db.ListDeliveriesParams{Tenant: tenant, WebhookID: webhook, Before: before, MaxRows: int32(limit)})
+	rows, err := q.ListDeliveries(ctx, db.ListDeliveriesParams{Tenant: tenant, WebhookID: webhook, Before: before, MaxRows: int32(limit)})
 	if err != nil {
 		return nil, fmt.Errorf("list deliveries: %w", err)
 	}
@@ -52,7 +53,7 @@ func (s *Store) Deliveries(ctx context.Context, tenant, webhook, before string, 
 		}
 		ids[i], at[r.ID] = r.ID, &logs[i]
 	}
-	attempts, err := s.as(scope.Tenant(tenant)).ListAttempts(ctx, ids)
+	attempts, err := q.ListAttempts(ctx, ids)
 	if err != nil {
 		return nil, fmt.Errorf("list attempts: %w", err)
 	}

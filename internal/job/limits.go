@@ -75,14 +75,14 @@ func (l Limits) words() string {
 		words = append(words, fmt.Sprintf("retention=%s", *l.Retention))
 	}
 	for _, q := range []struct {
-		name string
+		name Limit
 		most *int64
 	}{
-		{"upload_bytes", l.MaxUploadBytes},
-		{"open_uploads", l.MaxOpenUploads},
-		{"jobs", l.MaxJobs},
-		{"day_bytes", l.MaxDayBytes},
-		{"stored_bytes", l.MaxStoredBytes},
+		{LimitUploadBytes, l.MaxUploadBytes},
+		{LimitOpenUploads, l.MaxOpenUploads},
+		{LimitJobs, l.MaxJobs},
+		{LimitDayBytes, l.MaxDayBytes},
+		{LimitStoredBytes, l.MaxStoredBytes},
 	} {
 		if q.most != nil {
 			words = append(words, fmt.Sprintf("max_%s=%d", q.name, *q.most))

@@ -69,7 +69,8 @@ func (s *Store) List(ctx context.Context, tenant string, f Filter) ([]Job, error
 	if !storable(string(f.State), f.Channel, f.Query, f.Before) {
 		return nil, nil
 	}
-	rows, err := s.as(scope.Tenant(tenant)).ListJobs(ctx, db.ListJobsParams{
+	q := s.as(scope.Tenant(tenant))
+	rows, err := q.ListJobs(ctx, db.ListJobsParams{
 		Tenant:  tenant,
 		Before:  f.Before,
 		State:   string(f.State),
@@ -84,7 +85,7 @@ func (s *Store) List(ctx context.Context, tenant string, f Filter) ([]Job, error
 	for i, r := range rows {
 		jobs[i] = jobOf(r)
 	}
-	if err := addResults(ctx, s.as(scope.Tenant(tenant)), jobs); err != nil {
+	if err := addResults(ctx, q, jobs); err != nil {
 		return nil, err
 	}
 	return jobs, nil

@@ -17,7 +17,8 @@ import (
 // alone. otherwise is how long those of a tenant are kept that has no retention of
 // its own, in whole seconds; 0 means for ever.
 func (s *Store) Ended(ctx context.Context, otherwise time.Duration, limit int) ([]Draft, error) {
-	kept, err := s.as(scope.System).ListRetentions(ctx, int64(otherwise.Seconds()))
+	q := s.as(scope.System)
+	kept, err := q.ListRetentions(ctx, int64(otherwise.Seconds()))
 	if err != nil {
 		return nil, fmt.Errorf("list retentions: %w", err)
 	}
@@ -26,7 +27,7 @@ func (s *Store) Ended(ctx context.Context, otherwise time.Duration, limit int) (
 		p.Tenants, p.Seconds = append(p.Tenants, k.Tenant), append(p.Seconds, k.Seconds)
 		p.Befores = append(p.Befores, firstID(idPrefix, now.Add(-time.Duration(k.Seconds)*time.Second)))
 	}
-	rows, err := s.as(scope.System).ListEnded(ctx, p)
+	rows, err := q.ListEnded(ctx, p)
 	if err != nil {
 		return nil, fmt.Errorf("list ended jobs: %w", err)
 	}

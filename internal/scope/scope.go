@@ -50,7 +50,7 @@ func Tenant(tenant string) Scope { return Scope{tenantRole, tenant} }
 // Worker is an attempt at one tenant's job.
 func Worker(tenant string) Scope { return Scope{workerRole, tenant} }
 
-// Of is Tenant, or System for the tenant ”, which operators' commands take for all.
+// Of is Tenant, or System where none is named: operators' commands ask for all.
 func Of(tenant string) Scope {
 	if tenant == "" {
 		return System
