@@ -3,7 +3,6 @@ package job_test
 import (
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sluice/internal/devstack/devtest"
@@ -92,16 +91,7 @@ func (f fixture) fill(state job.State, n int) {
 // its metrics.
 func counting(t *testing.T) (fixture, *prometheus.Registry) {
 	t.Helper()
-	cfg, err := pgxpool.ParseConfig(devtest.DSN(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.MaxConns = 1
-	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
+	pool := devtest.OneConn(t)
 	registry := prometheus.NewRegistry()
 	s, err := job.New(job.Config{Pool: pool, Registerer: registry})
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sluice/internal/devstack/devtest"
 	"sluice/internal/scope"
@@ -32,25 +31,9 @@ func who(t *testing.T, db asker) (user, tenant string) {
 	return user, tenant
 }
 
-// single is a pool of one connection, which everybody has after everybody else.
-func single(t *testing.T) *pgxpool.Pool {
-	t.Helper()
-	cfg, err := pgxpool.ParseConfig(devtest.DSN(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.MaxConns = 1
-	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	return pool
-}
-
 func TestScopes(t *testing.T) {
 	t.Parallel()
-	pool := single(t)
+	pool := devtest.OneConn(t)
 	for _, tenant := range []string{"acme", `o'brien"; DROP TABLE jobs; --`, `back\slash\'`, "größe 💶", "a\nb"} {
 		for role, as := range map[string]scope.Scope{"sluice_tenant": scope.Tenant(tenant), "sluice_worker": scope.Worker(tenant)} {
 			db := scope.Over(pool, as)
@@ -114,7 +97,7 @@ func TestNoScope(t *testing.T) {
 // Whatever ends a transaction, the next one on its connection is nobody's.
 func TestConnectionKeepsNothing(t *testing.T) {
 	t.Parallel()
-	pool := single(t)
+	pool := devtest.OneConn(t)
 	login, _ := who(t, pool)
 	db := scope.Over(pool, scope.Tenant("acme"))
 	failed := errors.New("failed")

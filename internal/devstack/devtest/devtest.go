@@ -58,11 +58,23 @@ func Main(m *testing.M) int {
 // are gone after the test; a connection that the test never released fails it.
 func Database(t testing.TB) *pgxpool.Pool {
 	t.Helper()
+	return openPool(t, poolConns)
+}
+
+// OneConn is Database with a single connection, which everybody has after everybody
+// else: for what belongs to a session.
+func OneConn(t testing.TB) *pgxpool.Pool {
+	t.Helper()
+	return openPool(t, 1)
+}
+
+func openPool(t testing.TB, conns int32) *pgxpool.Pool {
+	t.Helper()
 	cfg, err := pgxpool.ParseConfig(DSN(t))
 	if err != nil {
 		t.Fatalf("devtest: parse DSN: %v", err)
 	}
-	cfg.MaxConns = poolConns
+	cfg.MaxConns = conns
 	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
 	if err != nil {
 		t.Fatalf("devtest: open pool: %v", err)
