@@ -112,8 +112,15 @@ BENCH_BYTES ?= 1073741824
 bench-upload: deps ## Compare uploading to Sluice, to tusd with s3store, and straight to S3 (BENCH_BYTES=1073741824)
 	@SLUICE_BENCH_UPLOAD_BYTES=$(BENCH_BYTES) go test -count=1 -v -timeout 60m -run '^TestBenchUpload$$' ./cmd/sluice | grep -v --line-buffered '^=== '
 
+# FAIR_PAIRS=1 makes a short run of it.
+FAIR_PAIRS ?= 5
+
+.PHONY: bench-fair
+bench-fair: deps ## Compare what a tenant's flood costs another's uploads on its own server, and on a server beside it: at most twice the p95 (FAIR_PAIRS=5)
+	@SLUICE_BENCH_FAIR=$(FAIR_PAIRS) go test -count=1 -v -timeout 60m -run '^TestFairness$$' ./cmd/sluice | grep -v --line-buffered '^=== '
+
 .PHONY: soak
-soak: deps test-minio ## Fuzz each target for SOAK=1m, repeat the concurrent tests SOAK_COUNT=10 times, send 1 GiB from Chromium, kill workers SOAK_CYCLES=300 times and everything UPLOAD_CYCLES=550 times, restart gateways RESTARTS=100 times, have 500 clients trickle for a minute, work a file of HUGE_BYTES=5368709120 in 256 MiB, sum LONG_ROWS=50000000 rows, work hostile files of HOSTILE_BYTES=2147483648 and HOSTILE_ROWS=20000000, take servers away for OUTAGE=200s, send DOOR_BYTES=2147483648 by each door, and run test-minio
+soak: deps test-minio ## Fuzz each target for SOAK=1m, repeat the concurrent tests SOAK_COUNT=10 times, send 1 GiB from Chromium, kill workers SOAK_CYCLES=300 times and everything UPLOAD_CYCLES=550 times, restart gateways RESTARTS=100 times, have 500 clients trickle for a minute, flood one tenant FAIR_PAIRS=5 times beside another, work a file of HUGE_BYTES=5368709120 in 256 MiB, sum LONG_ROWS=50000000 rows, work hostile files of HOSTILE_BYTES=2147483648 and HOSTILE_ROWS=20000000, take servers away for OUTAGE=200s, send DOOR_BYTES=2147483648 by each door, and run test-minio
 	@go test -list '^Fuzz' ./... \
 		| awk '/^Fuzz/ {f[++n]=$$1} /^ok/ {for (i=1; i<=n; i++) print $$2, f[i]; n=0}' \
 		| while read -r pkg fuzz; do \
@@ -128,6 +135,7 @@ soak: deps test-minio ## Fuzz each target for SOAK=1m, repeat the concurrent tes
 	SLUICE_HUGE_BYTES=$(HUGE_BYTES) SLUICE_OUTAGE=$(OUTAGE) go test -count 1 -timeout 60m -v -run '^Test(HugeJob|S3Away|PostgresAway)$$' ./cmd/sluice
 	SLUICE_SOAK_CYCLES=$(UPLOAD_CYCLES) go test -count=1 -v -timeout 12h -run '^(TestSoak|TestDirectedFaults)$$' ./cmd/sluice
 	SLUICE_SOAK_CYCLES=$(RESTARTS) go test -count=1 -v -timeout 2h -run '^TestRollingRestart$$' ./cmd/sluice
+	SLUICE_BENCH_FAIR=$(FAIR_PAIRS) go test -count=1 -v -timeout 60m -run '^TestFairness$$' ./cmd/sluice
 	SLUICE_SLOWLORIS=1 go test -count=1 -v -timeout 10m -run '^TestSlowloris$$' ./cmd/sluice
 
 .PHONY: test-minio

@@ -40,12 +40,13 @@ const roleArg = "bench-upload="
 
 // role is a process of the comparison.
 type role struct {
-	Name   string // tusd, tus, or sdk
+	Name   string // tusd, tus, sdk, or flood
 	S3     blob.Config
 	Secret string // S3's, which the JSON of S3 has not
-	URL    string // tus: of /files
+	URL    string // tus and flood: of /files/
 	Bytes  int64  // to upload
 	Patch  int64  // tus: bytes in one PATCH
+	Flood  flood  // flood: how much
 }
 
 // play plays a role and ends the process, if args ask for it.
@@ -57,7 +58,7 @@ func play(args []string) {
 	err := json.Unmarshal([]byte(strings.TrimPrefix(args[1], roleArg)), &r)
 	r.S3.SecretAccessKey = secret.Text(r.Secret)
 	if err == nil {
-		err = map[string]func(role) error{"tusd": playTusd, "tus": playTus, "sdk": playSDK}[r.Name](r)
+		err = map[string]func(role) error{"tusd": playTusd, "tus": playTus, "sdk": playSDK, "flood": playFlood}[r.Name](r)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

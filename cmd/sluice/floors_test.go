@@ -34,6 +34,7 @@ const (
 var forbidden = map[string][]string{
 	"internal/money":       {"sluice/internal/rollup", "sluice/parser"},
 	"internal/span":        {"sluice/internal/money", "sluice/internal/job", devtestPkg},
+	"internal/share":       {"sluice/internal/money", "sluice/internal/scope", devtestPkg},
 	"internal/scope":       {"sluice/internal/money", "sluice/internal/job", devtestPkg},
 	"internal/renewal":     {"sluice/internal/money", "sluice/internal/job", devtestPkg},
 	"internal/secret":      {"sluice/internal/money", "sluice/internal/job", devtestPkg},

@@ -19,6 +19,7 @@ import (
 // error.
 type sender struct {
 	base     string // URL of a gateway or of a line to one
+	key      string // its API key; "" where none is asked for
 	patience int    // how many failures in a row it bears
 	sample   sample
 	file     []byte
@@ -63,6 +64,9 @@ func (s *sender) request(ctx context.Context, method string, want int, body []by
 	}
 	req.Header.Set("Tus-Resumable", "1.0.0")
 	req.Header.Set("Content-Type", "application/offset+octet-stream")
+	if s.key != "" {
+		req.Header.Set("Authorization", "Bearer "+s.key)
+	}
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}

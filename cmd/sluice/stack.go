@@ -208,7 +208,9 @@ func (s serverSettings) openPools(ctx context.Context, st *stack) error {
 		_, err := conn.Exec(ctx, set)
 		return err
 	}
-	if st.pool, err = pgxpool.NewWithConfig(ctx, cfg.Copy()); err != nil {
+	fair := cfg.Copy()
+	scope.TakeTurns(fair)
+	if st.pool, err = pgxpool.NewWithConfig(ctx, fair); err != nil {
 		return err
 	}
 	scope.QueuePool(cfg)

@@ -49,7 +49,7 @@ func (p *part) receive(ctx context.Context, src io.Reader, head []byte, limit in
 		}
 		n, err = src.Read(room[:min(limit-p.size, int64(len(room)))])
 		p.took(room[:n])
-		if len(p.slabs) > 1 && p.memory.wanted() {
+		if len(p.slabs) > 1 && p.memory.Wanted() {
 			return err // a slow client's too, which would not come to the end of its slab for long
 		}
 	}
