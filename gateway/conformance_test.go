@@ -38,6 +38,12 @@ type conformance struct {
 
 const octets = "application/offset+octet-stream"
 
+// notDigits are no numbers as tus writes them, though some readers take them for one.
+var notDigits = []string{
+	"+0", "-0", "+1", "-1", "--1", "+ 1", "0x0", "0b1", "0o7", "1_0", "1,0", "1, 1", "1;1", "1.0", ".5", "1e1", "1E0", "1L", "0 0", "1 2", `"1"`, "NaN", "Inf", "true", "null",
+	"\uFF11", "\u0661", "\u00b2", "\u22121", "1\u200b", "9223372036854775808", "-9223372036854775808", "18446744073709551617", strings.Repeat("9", 1000), "1" + strings.Repeat("0", 1000),
+}
+
 // uploadFor makes an upload in the state that a case begins with.
 func (s *server) uploadFor(kind string) string {
 	s.t.Helper()
@@ -163,6 +169,9 @@ func coreCases() []conformance {
 		{name: "OPTIONS of an upload", on: "half", method: "OPTIONS", header: fields{"Tus-Resumable": "-"}, status: 204, want: fields{"Tus-Version": "1.0.0"}},
 		{name: "OPTIONS of another version", method: "OPTIONS", header: fields{"Tus-Resumable": "0.2.2"}, status: 204, want: fields{"Tus-Version": "1.0.0"}},
 	}
+	for _, number := range notDigits {
+		cases = append(cases, conformance{name: fmt.Sprintf("PATCH at %q", number), on: "new", method: "PATCH", header: at(0, "Upload-Offset", number), body: "0", status: 400, offset: "0"})
+	}
 	for _, on := range []string{"unknown", "another's"} {
 		cases = append(cases, conformance{name: "PATCH of " + on, on: on, method: "PATCH", header: at(5), body: "5", status: 404})
 	}
@@ -194,7 +203,19 @@ func creationCases() []conformance {
 		}
 		return h
 	}
-	cases := []conformance{
+	var cases []conformance
+	for _, number := range notDigits {
+		cases = append(cases,
+			created(fmt.Sprintf("of length %q", number), length(number), "", 400, "", ""),
+			conformance{name: fmt.Sprintf("length declared as %q", number), on: "deferred half", method: "PATCH", header: at(5, "Upload-Length", number), body: "5", status: 400, offset: "5"},
+		)
+	}
+	for _, number := range append(notDigits, "01", "1 ", "2") {
+		if strings.TrimSpace(number) != "1" { // HTTP takes spaces off
+			cases = append(cases, created(fmt.Sprintf("of a length deferred by %q", number), fields{"Upload-Defer-Length": number}, "", 400, "", ""))
+		}
+	}
+	cases = append(cases, []conformance{
 		created("of a length", length("10"), "", 201, "0", ""),
 		created("of nothing", length("0"), "", 201, "0", ""),
 		created("of the greatest length", length("1000"), "", 201, "0", ""),
@@ -234,7 +255,7 @@ func creationCases() []conformance {
 		{name: "DELETE of another's", on: "another's", method: "DELETE", status: 404},
 		{name: "DELETE of terminated", on: "terminated", method: "DELETE", status: 410},
 		{name: "DELETE of expired", on: "expired", method: "DELETE", status: 410},
-	}
+	}...)
 	return cases
 }
 

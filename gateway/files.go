@@ -57,9 +57,9 @@ func newFiles(g *Gateway) (*files, error) {
 func (f *files) mount(e *echo.Echo) {
 	e.OPTIONS(filesPath, f.options, resumable)
 	e.OPTIONS(filesPath+"/:id", f.options, resumable)
-	e.POST(filesPath, f.through(f.tus.PostFile), resumable, f.checked, f.keyed, f.concatenated, f.checksummed)
+	e.POST(filesPath, f.through(f.tus.PostFile), resumable, measured, f.checked, f.keyed, f.concatenated, f.checksummed)
 	e.HEAD(filesPath+"/:id", f.head, resumable)
-	e.PATCH(filesPath+"/:id", f.through(f.tus.PatchFile), resumable, f.owned, f.typed, f.checksummed)
+	e.PATCH(filesPath+"/:id", f.through(f.tus.PatchFile), resumable, measured, f.owned, f.typed, f.checksummed)
 	e.DELETE(filesPath+"/:id", f.through(f.tus.DelFile), resumable, f.finished)
 }
 
@@ -87,6 +87,25 @@ func resumable(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
+}
+
+// measured refuses lengths and offsets that are not digits alone, or are given twice.
+// tusd reads them as Go does, a plus sign included, and of two lines the first: who
+// stands before us may read another number.
+func measured(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		for _, name := range []string{"Upload-Length", "Upload-Offset", "Upload-Defer-Length"} {
+			lines := c.Request().Header.Values(name)
+			if len(lines) > 1 || len(lines) == 1 && !isDigits(lines[0]) {
+				return badField(name, "must be one number, in digits alone")
+			}
+		}
+		return next(c)
+	}
+}
+
+func isDigits(text string) bool {
+	return text != "" && strings.Trim(text, "0123456789") == ""
 }
 
 // typed refuses a PATCH of another media type with the status that tus asks
