@@ -2,7 +2,9 @@ package main_test
 
 import (
 	"context"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -59,4 +61,37 @@ func (f *fleet) post(path string) {
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusAccepted
 	})
+}
+
+// TestMemoryLimit: a process that works has Go collect garbage by the memory that its
+// settings give away, and one that does not, or has GOMEMLIMIT, as it is told.
+func TestMemoryLimit(t *testing.T) {
+	t.Parallel()
+	const (
+		sums, buffers, reading = 2 * 8 << 20, 16 << 20, 64 << 20
+		none                   = math.MaxInt64
+	)
+	for name, c := range map[string]struct {
+		args []string
+		more string
+		want float64
+	}{
+		"work":         {[]string{"work"}, "", sums + reading},
+		"serve":        {[]string{"serve"}, "", none},
+		"both":         {[]string{"serve", "--work"}, "", sums + buffers + reading},
+		"both, told":   {[]string{"serve", "--work"}, "GOMEMLIMIT=200MiB", 200 << 20},
+		"both, no end": {[]string{"serve", "--work"}, "SLUICE_JOB_MEMORY_BYTES=0", none},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := launch(t, command(t, append(stackEnv(t), "SLUICE_LOG_FORMAT=json", "SLUICE_HTTP_ADDR=127.0.0.1:0", "SLUICE_OPS_ADDR=127.0.0.1:0", "SLUICE_API_KEY="+canaryKey,
+				"SLUICE_WORKER_CONCURRENCY=2", "SLUICE_JOB_MEMORY_BYTES=8MiB", "SLUICE_UPLOAD_BUFFER_BYTES=16MiB", c.more), c.args...))
+			defer s.stop(t)
+			_, value, _ := strings.Cut(scrape(t.Context(), t, s.url), "\ngo_gc_gomemlimit_bytes ")
+			value, _, _ = strings.Cut(value, "\n")
+			if got, err := strconv.ParseFloat(value, 64); err != nil || got != c.want {
+				t.Errorf("the limit is %q, want %g: %v", value, c.want, err)
+			}
+		})
+	}
 }

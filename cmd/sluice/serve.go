@@ -71,6 +71,9 @@ func unlessStopped(ctx context.Context, err error) error {
 }
 
 func (c serveCmd) serve(ctx context.Context) error {
+	if c.Work {
+		c.limitMemory(c.UploadBufferBytes)
+	}
 	ctx = audit.As(ctx, audit.Worker)
 	log := c.logger(os.Stderr)
 	st, err := c.open(ctx, log)

@@ -64,10 +64,11 @@ func (s workerSettings) check() error {
 }
 
 // limitMemory has garbage collected before it is as much again as what is alive,
-// which the memory for sums would double. GOMEMLIMIT overrides it.
-func (s workerSettings) limitMemory() {
+// which the memory for sums, and what is beside it, would double.
+// GOMEMLIMIT overrides it.
+func (s workerSettings) limitMemory(beside byteCount) {
 	if s.JobMemoryBytes > 0 && debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		debug.SetMemoryLimit(int64(s.WorkerConcurrency)*int64(s.JobMemoryBytes) + readingBytes)
+		debug.SetMemoryLimit(int64(s.WorkerConcurrency)*int64(s.JobMemoryBytes) + int64(beside) + readingBytes)
 	}
 }
 
@@ -103,7 +104,7 @@ func (c workCmd) Validate() error {
 func (c workCmd) Run(ctx context.Context) error { return unlessStopped(ctx, c.run(ctx)) }
 
 func (c workCmd) run(ctx context.Context) error {
-	c.limitMemory()
+	c.limitMemory(0)
 	ctx = audit.As(ctx, audit.Worker)
 	log := c.logger(os.Stderr)
 	st, err := c.open(ctx, log)
