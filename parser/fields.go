@@ -6,6 +6,7 @@ import "bytes"
 // index, in which all is well, or split one by one.
 type fields struct {
 	delimiter byte
+	guarded   bool     // they are of a file of rejects
 	text      []byte   // owned by the scanner's buffer; never changed
 	from      int      // where the record begins in text, with ends
 	ends      []uint32 // as index has them; nil where spans are to be used
@@ -124,6 +125,15 @@ func (f *fields) addBare(b []byte, lo, from int) int {
 // value returns field i, which is below count and maxFields. It is valid until
 // the scanner's next fill.
 func (f *fields) value(i int) []byte {
+	v := f.written(i)
+	if f.guarded {
+		return unguard(v)
+	}
+	return v
+}
+
+// written is value as it is written but for quotes.
+func (f *fields) written(i int) []byte {
 	if f.ends == nil {
 		s := f.spans[i]
 		return f.single(f.text[s.lo:s.hi], s.doubled)

@@ -37,7 +37,7 @@ func newLane(e *relay, worker int) *lane {
 		relay: e, worker: worker, values: r.values, batch: make([]Record, min(batchRecords, block/2+1)), from: from,
 		scan: newScanner(nil, r.dialect.delimiter, from+block, 0, 0),
 	}
-	l.scan.index.kernel = r.scan.index.kernel
+	l.scan.index.kernel, l.scan.fields.guarded = r.scan.index.kernel, r.dialect.guarded
 	l.lead = l.scan.index
 	return l
 }

@@ -94,11 +94,12 @@ func NewReader(src io.Reader, cfg Config) (*Reader, error) {
 		cfg.BlockBytes = min(cfg.BlockBytes, len(h.data)+1) // a small file needs no large buffer
 	}
 	rest := h.lineFeeds(io.MultiReader(bytes.NewReader(h.data[d.offset-h.offset:]), src), d.delimiter)
+	scan := newScanner(rest, d.delimiter, cfg.BlockBytes, d.offset, d.lines)
+	scan.fields.guarded = d.guarded
 	return &Reader{
-		cfg: cfg, dialect: d,
-		scan:   newScanner(rest, d.delimiter, cfg.BlockBytes, d.offset, d.lines),
+		cfg: cfg, dialect: d, scan: scan,
 		values: newValues(&cfg, &d, form, amounts),
-		torn:   fields{delimiter: d.delimiter},
+		torn:   fields{delimiter: d.delimiter, guarded: d.guarded},
 		stats:  Stats{ByReason: map[Reason]int64{}, Bytes: d.offset, Lines: d.lines},
 	}, nil
 }

@@ -52,6 +52,7 @@ func (h *head) cutShort(s *scanner) bool {
 // first row.
 type dialect struct {
 	delimiter byte
+	guarded   bool     // it is a file of rejects
 	header    []string // nil = none
 	line      int64    // of the header, or 0
 	width     int      // fields of every row, or of the first under Config.Ragged
@@ -155,10 +156,16 @@ func (h *head) findHeader(s *scanner, limit int, miss *miss) (dialect, bool) {
 			continue
 		}
 		names := s.fields.names()
+		guarded := isRejects(names)
+		if guarded {
+			for i, name := range names {
+				names[i] = unguard(name)
+			}
+		}
 		columns, missing := miss.matcher.match(names)
 		if len(missing) == 0 && s.fields.count <= maxFields {
 			return dialect{
-				delimiter: s.fields.delimiter, header: names, line: s.record.line, width: len(names),
+				delimiter: s.fields.delimiter, guarded: guarded, header: names, line: s.record.line, width: len(names),
 				columns: columns, offset: s.offset(), lines: s.lines,
 			}, true
 		}

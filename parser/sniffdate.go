@@ -15,6 +15,7 @@ const sampleRecords = 1_000
 func (h *head) sample(d *dialect) iter.Seq[*fields] {
 	return func(yield func(*fields) bool) {
 		s := h.scan(d.delimiter, d.offset, d.lines)
+		s.fields.guarded = d.guarded
 		for range sampleRecords {
 			ok, err := s.advance()
 			if err != nil || !ok || h.cutShort(s) {

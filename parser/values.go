@@ -39,7 +39,7 @@ func newValues(cfg *Config, d *dialect, form dateForm, amounts amountForm) value
 		v.creditWords, v.debitWords = byteWords(cfg.Direction.Credit), byteWords(cfg.Direction.Debit)
 	}
 	v.iso, v.cents = form.text == isoDate, v.direction < 0 && v.form.plainAmounts()
-	v.simple = v.constant == nil && v.account >= 0 && v.amount >= 0 && v.direction < 0
+	v.simple = !d.guarded && v.constant == nil && v.account >= 0 && v.amount >= 0 && v.direction < 0
 	return v
 }
 

@@ -6,7 +6,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"sluice/parser"
 )
@@ -83,7 +82,7 @@ func (w *rejects) appendHeader(dst []byte, fields int) []byte {
 		return dst
 	}
 	w.begun = true
-	dst = append(dst, "line,reason,detail"...)
+	dst = append(dst, strings.Join(parser.RejectsColumns(), ",")...)
 	for _, name := range w.header {
 		dst = appendCell(append(dst, ','), name)
 	}
@@ -94,13 +93,13 @@ func (w *rejects) appendHeader(dst []byte, fields int) []byte {
 }
 
 // appendCell appends a field, in quotes where it must be (RFC 4180), and with
-// an apostrophe before what a spreadsheet would run.
+// an apostrophe before what a spreadsheet would run, which the parser takes away again.
 func appendCell[T string | []byte](dst []byte, cell T) []byte {
 	quoted := strings.ContainsAny(string(cell), "\",\r\n")
 	if quoted {
 		dst = append(dst, '"')
 	}
-	if Formula(cell) {
+	if parser.Guarded(cell) {
 		dst = append(dst, '\'')
 	}
 	for i := range len(cell) {
@@ -115,31 +114,5 @@ func appendCell[T string | []byte](dst []byte, cell T) []byte {
 	return dst
 }
 
-// Formula tells whether a spreadsheet would take the cell of a CSV for a formula,
-// and run it: by what OWASP's "CSV Injection" lists, full-width forms included. A
-// signed number it would not, and an amount is to stay one.
-func Formula[T string | []byte](cell T) bool {
-	if len(cell) == 0 {
-		return false
-	}
-	switch cell[0] {
-	case '=', '@', '\t', '\r', '\n':
-		return true
-	case '+', '-':
-		return !number(cell[1:])
-	case "\uFF1D"[0]:
-		first, _ := utf8.DecodeRuneInString(string(cell[:min(len(cell), utf8.UTFMax)]))
-		return strings.ContainsRune("\uFF1D\uFF0B\uFF0D\uFF20", first)
-	}
-	return false
-}
-
-// number tells whether the text has digits and their separators alone.
-func number[T string | []byte](text T) bool {
-	for i := range len(text) {
-		if c := text[i]; (c < '0' || c > '9') && c != '.' && c != ',' {
-			return false
-		}
-	}
-	return len(text) > 0
-}
+// Formula tells whether a spreadsheet would run the cell of a CSV: see parser.Formula.
+func Formula(cell string) bool { return parser.Formula(cell) }

@@ -72,6 +72,54 @@ func TestRejectsCanBeSentAgain(t *testing.T) {
 	}
 }
 
+// hostileCells are what a spreadsheet runs, what looks like it, and what the apostrophe
+// before it looks like.
+var hostileCells = []string{
+	"=1+1", "=", "==", "@SUM(1)", "@", "+1", "-1", "+1a", "-1a", "+", "-", "+-1", "--1", "-1.5", "+1,5", "+1e5", "\t=1", "\r=1", "\n=1", "\tA", "a\tb", "a\nb", "a\r\nb",
+	"\uFF1D1", "\uFF0B1", "\uFF0D1", "\uFF201", "\uFF21", "=cmd|' /C calc'!A0", `=HYPERLINK("http://x","y")`, `"=1"`, `=""`, "=1;2", "=1,2", "=1|2", `D"D`,
+	"'", "''", "'''", "'A", "''A", "'=1", "''=1", "'''=1", "'-1", "''-1", "'-1a", "'@", "'+", "'\t=", "'\n=", "'\uFF1D1", `'"=1"`, "'=", "=1'", "='1'", " =1", " '=1", "' =1", "A'=1", "'=1'",
+	"\u2019=1", "`=1", "\u02bc=1", "\uFEFF=1", "line", "'line",
+}
+
+// TestRejectsGiveCellsBack: rejects that are mended and sent again, or only then mended
+// and sent again, give the sums that the file would have given, whatever its cells hold.
+func TestRejectsGiveCellsBack(t *testing.T) {
+	t.Parallel()
+	const bad, good = "2024-01-99", "2024-01-09"
+	for _, cell := range hostileCells {
+		quoted := `"` + strings.ReplaceAll(cell, `"`, `""`) + `"`
+		file := string(lines("account_id,date,amount,note", "A,2024-01-05,1.00,x", quoted+","+bad+",2.00,"+quoted))
+		mended := func(text string) []byte { return []byte(strings.ReplaceAll(text, bad, good)) }
+		want := job{file: mended(file)}.run(t)
+		if want.err != nil || want.Accepted != 2 {
+			t.Fatalf("%q: %v, %d accepted", cell, want.err, want.Accepted)
+		}
+		once := job{file: []byte(file)}.run(t).rejects + "1,,,A,2024-01-05,1.00,x\n" // for a file without a valid row fails
+		twice := job{file: []byte(once)}.run(t).rejects + "1,,,1,,,A,2024-01-05,1.00,x\n"
+		for _, rejects := range []string{once, twice} {
+			if got := (job{file: mended(rejects)}).run(t); got.err != nil || got.sums() != want.sums() {
+				t.Errorf("%q comes back as %q, want %q: %v\n%s", cell, got.sums(), want.sums(), got.err, rejects)
+			}
+		}
+	}
+}
+
+// A name in the header comes back as well, and a file whose header begins otherwise
+// keeps its apostrophes.
+func TestGuardIsOfRejectsOnly(t *testing.T) {
+	t.Parallel()
+	parse := `{"columns":{"date":"=when"}}`
+	first := job{file: lines("account_id,=when,amount", "A,2024-01-05,1.00", "=B,2024-01-99,2.00"), parse: parse}.run(t)
+	again := job{file: []byte(strings.ReplaceAll(first.rejects, "01-99,2", "01-09,2")), parse: parse}.run(t)
+	if !strings.HasPrefix(first.rejects, "line,reason,detail,account_id,'=when,amount\n") || again.sums() != "=B 2024-01-09 200 200 1" {
+		t.Errorf("%v, %q\n%s", again.err, again.sums(), first.rejects)
+	}
+	other := job{file: lines("reason,line,detail,account_id,date,amount", "x,1,y,'=B,2024-01-09,2.00")}.run(t)
+	if other.sums() != "'=B 2024-01-09 200 200 1" {
+		t.Errorf("%v, %q", other.err, other.sums())
+	}
+}
+
 func TestRejectsAreBounded(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é", 100)
