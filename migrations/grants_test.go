@@ -70,7 +70,7 @@ func TestGrants(t *testing.T) {
 func refuseAllElse(t *testing.T, conn *pgx.Conn, given map[string]bool) {
 	t.Helper()
 	tried := 0
-	for _, role := range []string{"sluice_tenant", "sluice_worker", "sluice_system", "sluice_queue"} {
+	for _, role := range []string{"sluice_tenant", "sluice_worker", "sluice_system", "sluice_queue", "sluice_eraser"} {
 		for _, table := range texts(t, conn, `SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1`) {
 			column := texts(t, conn, `SELECT attname FROM pg_attribute WHERE attrelid = '`+table+`'::regclass AND attnum > 0 AND attidentity = '' AND NOT attisdropped`)[0]
 			for privilege, try := range map[string]string{
@@ -130,7 +130,7 @@ var grantLine = regexp.MustCompile(`^GRANT (\w+) ON ((?:SEQUENCE )?\w+) TO (\w+)
 // readGrants reads the files: below their heads each line is one right.
 func readGrants(t *testing.T) (grants []grant) {
 	t.Helper()
-	for _, role := range []string{"tenant", "worker", "system", "queue"} {
+	for _, role := range []string{"tenant", "worker", "system", "queue", "eraser"} {
 		text, err := os.ReadFile(filepath.Join("grants", role+".sql"))
 		if err != nil {
 			t.Fatal(err)

@@ -24,7 +24,7 @@ import (
 var files embed.FS
 
 // grants are the files of what each role may do. Each is applied whole, every time.
-var grants = []string{"tenant", "worker", "system", "queue"}
+var grants = []string{"tenant", "worker", "system", "queue", "eraser"}
 
 const (
 	// riverVersion is the version of River's schema that the River in go.mod

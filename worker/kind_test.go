@@ -22,6 +22,7 @@ var actsFirst = map[string]time.Duration{
 	"deliver": time.Minute,      // a delivery's claim, after which it is made again
 	"compose": 10 * time.Minute, // the lease in the ledger of uploads
 	"watch":   2 * time.Minute,  // the leases of a listing and of what is done afterwards
+	"erase":   time.Minute,      // the lease in the erasure, and the next round
 	"sweep":   time.Minute,      // the next round, which begins anew
 }
 

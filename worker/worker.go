@@ -63,6 +63,8 @@ type Config struct {
 	Drops *drop.Store
 	// Composer makes the parts of processed files one object each. Nil: they stay in parts.
 	Composer Composer
+	// Eraser ends all that a tenant has, for who asked for it. Nil: no worker of this kind.
+	Eraser Eraser
 	// Sender tells webhooks. Nil: one that reaches public addresses only.
 	Sender *webhook.Sender
 
@@ -132,6 +134,7 @@ func (w *Worker) registerAll() error {
 		register(w.kinds, &deliver{jobs: w.cfg.Jobs, sender: w.cfg.Sender, log: w.log, metrics: w.metrics}),
 		register(w.kinds, &compose{composer: w.cfg.Composer, log: w.log}),
 		register(w.kinds, &watch{drops: w.cfg.Drops}),
+		register(w.kinds, &erase{eraser: w.cfg.Eraser}),
 	)
 }
 
@@ -144,13 +147,16 @@ func (w *Worker) riverConfig() *river.Config {
 	if w.cfg.Drops != nil {
 		periodic = append(periodic, watchPeriodically(w.cfg.Drops.Interval()))
 	}
+	if w.cfg.Eraser != nil {
+		periodic = append(periodic, erasePeriodically(w.cfg.SweepEvery))
+	}
 	return &river.Config{
 		ID:      w.cfg.ID,
 		Logger:  w.log,
 		Workers: w.kinds.workers,
 		Queues: map[string]river.QueueConfig{
 			river.QueueDefault: {MaxWorkers: w.cfg.Concurrency}, composeQueue: {MaxWorkers: 1},
-			job.DeliverQueue: {MaxWorkers: deliverAtOnce}, drop.Queue: {MaxWorkers: 1}, sweepQueue: {MaxWorkers: 1},
+			job.DeliverQueue: {MaxWorkers: deliverAtOnce}, drop.Queue: {MaxWorkers: 1}, sweepQueue: {MaxWorkers: 1}, eraseQueue: {MaxWorkers: 1},
 		},
 		JobTimeout:           ingestTimeout,
 		RescueStuckJobsAfter: rescueAfter,

@@ -61,6 +61,7 @@ func TestEachCommandIsRecorded(t *testing.T) {
 		"keys revoke":    {"keys revoke " + id, "key.revoke"},
 		"tenants set":    {"tenants set acme --max-running 2", "tenant.set"},
 		"tenants list":   {"tenants list", ""},
+		"tenants erase":  {"tenants erase gone --yes --no-wait", "tenant.erase"},
 		"watch add":      {"watch add --tenant acme " + drops.Name() + "/canary-prefix/", "watch.create"},
 		"watch list":     {"watch list", ""},
 		"watch remove":   {"watch remove WATCH", "watch.delete"},
@@ -114,8 +115,11 @@ func TestEachCommandIsRecorded(t *testing.T) {
 		for _, e := range now[:len(now)-len(known)] {
 			got = append(got, e.Action)
 			tenant := "acme"
-			if strings.HasPrefix(e.Action, "queue.") {
+			switch {
+			case strings.HasPrefix(e.Action, "queue."):
 				tenant = ""
+			case e.Action == "tenant.erase":
+				tenant = "gone"
 			}
 			if e.Actor != "operator:"+me.Username || e.Tenant != tenant || e.Subject == "" || e.RequestID == "" || e.Client != "" {
 				t.Errorf("sluice %s leaves %+v", c.args, e)

@@ -21,6 +21,7 @@ const (
 	endedDBPkg  = "sluice/internal/session/db"
 	accessDBPkg = "sluice/internal/access/db"
 	auditDBPkg  = "sluice/internal/audit/db"
+	eraseDBPkg  = "sluice/internal/erasure/db"
 	echoPkg     = "github.com/labstack/echo/v4"
 	tusPkg      = "github.com/tus/tusd/v2/pkg/handler"
 	s3Pkg       = "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -53,14 +54,15 @@ var forbidden = map[string][]string{
 	"internal/idempotency": {"sluice/internal/job", "sluice/internal/upload", echoPkg, devtestPkg},
 	"internal/access":      {"sluice/internal/job", "sluice/internal/session", echoPkg, devtestPkg},
 	"internal/audit":       {"sluice/internal/job", "sluice/internal/access", echoPkg, devtestPkg},
+	"internal/erasure":     {"sluice/internal/drop", "sluice/internal/pipeline", echoPkg, devtestPkg},
 	"internal/session":     {"sluice/internal/job", "sluice/internal/upload", echoPkg, devtestPkg},
 	"internal/drop":        {"sluice/internal/pipeline", "sluice/internal/upload", jobDBPkg, echoPkg, tusPkg, devtestPkg},
 	"internal/pipeline":    {"sluice/internal/job", "sluice/internal/upload", riverPkg, pgxPkg, sqlPkg, "net/http", devtestPkg},
 	"internal/devstack":    {"sluice/internal/job", "sluice/internal/upload", "sluice/internal/pipeline"},
 	"internal/doctor":      {"sluice/internal/job", "sluice/internal/upload", devtestPkg},
 	"internal/client":      {"sluice/internal/job", "sluice/internal/upload", "sluice/internal/money"},
-	"gateway":              {"sluice/worker", "sluice/parser", "sluice/internal/rollup", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, keyDBPkg, endedDBPkg, accessDBPkg, auditDBPkg, pgxPkg, sqlPkg, riverPkg, devstackPkg, devtestPkg},
-	"worker":               {"sluice/gateway", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, keyDBPkg, endedDBPkg, accessDBPkg, auditDBPkg, echoPkg, tusPkg, devstackPkg, devtestPkg},
+	"gateway":              {"sluice/worker", "sluice/parser", "sluice/internal/rollup", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, keyDBPkg, endedDBPkg, accessDBPkg, auditDBPkg, eraseDBPkg, pgxPkg, sqlPkg, riverPkg, devstackPkg, devtestPkg},
+	"worker":               {"sluice/gateway", "sluice/internal/client", jobDBPkg, uploadDBPkg, dropDBPkg, keyDBPkg, endedDBPkg, accessDBPkg, auditDBPkg, eraseDBPkg, echoPkg, tusPkg, devstackPkg, devtestPkg},
 	"cmd/sluice":           {devstackPkg, devtestPkg, jobDBPkg},
 	"cmd/sluicedev":        {"sluice/gateway", "sluice/worker", "sluice/internal/job", "sluice/internal/upload", "sluice/internal/pipeline"},
 }

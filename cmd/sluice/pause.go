@@ -20,7 +20,7 @@ type queueCmd struct {
 
 // whichQueue names one of River's queues.
 type whichQueue struct {
-	Queue string `arg:"" optional:"" default:"default" help:"default (files), webhook, compose, watch or sweep."`
+	Queue string `arg:"" optional:"" default:"default" help:"default (files), webhook, compose, watch, sweep or erase."`
 	ledgerSettings
 }
 

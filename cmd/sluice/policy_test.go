@@ -96,7 +96,7 @@ func allow(rights []right) string {
 	return strings.ReplaceAll(string(text), `"Sid":"",`, "")
 }
 
-// policyWorld is a MinIO with Sluice's bucket and a partner's, which keeps versions.
+// policyWorld is a MinIO with Sluice's bucket and a partner's, which keep versions.
 type policyWorld struct {
 	testing.TB
 	s3   *devtest.S3
@@ -118,10 +118,12 @@ func newPolicyWorld(t testing.TB) *policyWorld {
 		_, err := w.root.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket})
 		w.must(err)
 	}
-	_, err := w.root.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
-		Bucket: aws.String("partner"), VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
-	})
-	w.must(err)
+	for _, bucket := range []string{"sluice", "partner"} {
+		_, err := w.root.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+			Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+		})
+		w.must(err)
+	}
 	return w
 }
 
@@ -246,7 +248,7 @@ func (c *policyCase) sends(r right, rights []right, asks func(*http.Request) boo
 	c.Helper()
 	var sent atomic.Bool
 	c.before.Add(fault.Rule{Match: func(r *http.Request) bool {
-		if strings.HasPrefix(r.URL.Path, "/partner") && asks(r) {
+		if slices.ContainsFunc(bucketsOf(rights), func(bucket string) bool { return strings.HasPrefix(r.URL.Path, "/"+bucket) }) && asks(r) {
 			sent.Store(true)
 		}
 		return false
@@ -254,6 +256,15 @@ func (c *policyCase) sends(r right, rights []right, asks func(*http.Request) boo
 	if said := c.try(r, rights); said != "" || !sent.Load() {
 		c.Errorf("%s: sent: %t, %s", r, sent.Load(), said)
 	}
+}
+
+// bucketsOf are the buckets that rights are on.
+func bucketsOf(rights []right) (names []string) {
+	for _, r := range rights {
+		name, _, _ := strings.Cut(strings.TrimPrefix(r.resource, arn), "/")
+		names = append(names, name)
+	}
+	return names
 }
 
 // bucket is Sluice's, with every right.

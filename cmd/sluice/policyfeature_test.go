@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -50,7 +51,9 @@ var onlyAWS = map[string]func(r *http.Request) bool{
 	"s3:PutObjectVersionTagging": func(r *http.Request) bool {
 		return r.Method == http.MethodPut && versioned(r) && r.URL.Query().Has("tagging")
 	},
-	"s3:DeleteObjectVersion": func(r *http.Request) bool { return r.Method == http.MethodDelete && versioned(r) },
+	"s3:DeleteObjectVersion": func(r *http.Request) bool {
+		return r.Method == http.MethodDelete && versioned(r) || r.Method == http.MethodPost && r.URL.Query().Has("delete")
+	},
 }
 
 func versioned(r *http.Request) bool { return r.URL.Query().Get("versionId") != "" }
@@ -68,6 +71,8 @@ func (c *policyCase) try(r right, rights []right) (said string) {
 	case "watch":
 		gateway, worker = slices.Concat(gateway, rights), slices.Concat(worker, rights)
 		feature = func(c *policyCase) string { return c.watches(r, gateway) }
+	case "erase":
+		worker, feature = slices.Concat(worker, rights), (*policyCase).erases
 	case "doctor":
 		return c.examines(rights)
 	}
@@ -267,6 +272,30 @@ func (c *policyCase) findsResult() string {
 		return r.Method == http.MethodPost && r.URL.Query().Has("uploadId")
 	}})
 	_, denied := c.job(policyRow + strings.Repeat("A,2024-01-01,"+strings.Repeat("x", 80)+"\n", 120_000)) // rejects of more than a part
+	return denied
+}
+
+// erases erases a tenant of two objects, each in two versions.
+func (c *policyCase) erases() string {
+	tenant := "gone-" + rand.Text()
+	prefixes := []string{"uploads/" + tenant + "/", "results/" + tenant + "/"}
+	for _, prefix := range slices.Concat(prefixes, prefixes) {
+		_, err := c.bucket().Put(c.Context(), prefix+"job_x/1-0", []byte("a version"))
+		c.must(err)
+	}
+	if out, err := command(c, c.env, "tenants", "erase", tenant, "--yes", "--no-wait").CombinedOutput(); err != nil {
+		c.Fatalf("%v: %s", err, out)
+	}
+	denied := c.outcome("the tenant to be erased", func(context.Context) bool {
+		return c.sql("SELECT count(*) FROM erasures WHERE finished_at IS NOT NULL") == 1
+	})
+	for _, prefix := range prefixes {
+		out, err := c.root.ListObjectVersions(c.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String("sluice"), Prefix: &prefix})
+		c.must(err)
+		if denied == "" && len(out.Versions)+len(out.DeleteMarkers) > 0 {
+			c.Errorf("%d versions are left", len(out.Versions))
+		}
+	}
 	return denied
 }
 

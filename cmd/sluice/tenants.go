@@ -48,8 +48,9 @@ func (s ledgerSettings) withPool(ctx context.Context, fn func(*stack) error) err
 
 // tenantsCmd says what a tenant may have of what all share.
 type tenantsCmd struct {
-	List tenantsListCmd `cmd:"" help:"List tenants that have limits or unfinished jobs, one JSON object a line."`
-	Set  tenantsSetCmd  `cmd:"" help:"Set a tenant's priority, how many of its jobs run at once, how long they are kept, and what it may send and store."`
+	List  tenantsListCmd  `cmd:"" help:"List tenants that have limits or unfinished jobs, one JSON object a line."`
+	Erase tenantsEraseCmd `cmd:"" help:"Delete all that a tenant has, for good, and print the receipt."`
+	Set   tenantsSetCmd   `cmd:"" help:"Set a tenant's priority, how many of its jobs run at once, how long they are kept, and what it may send and store."`
 }
 
 type tenantsListCmd struct{ ledgerSettings }

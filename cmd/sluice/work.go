@@ -17,6 +17,7 @@ import (
 
 	"sluice/gateway"
 	"sluice/internal/audit"
+	"sluice/internal/erasure"
 	"sluice/internal/webhook"
 	"sluice/worker"
 )
@@ -78,8 +79,12 @@ func (s workerSettings) work(ctx context.Context, st *stack, fleet fleetSettings
 	if s.WorkerCompose {
 		composer = st.uploads
 	}
+	eraser, err := erasure.NewEraser(erasure.EraserConfig{Pool: st.pool, Bucket: st.bucket, Jobs: st.jobs, Uploads: st.uploads, Grace: fleet.SweepGrace, Logger: st.log})
+	if err != nil {
+		return err
+	}
 	w, err := worker.New(worker.Config{
-		Composer: composer, Sender: webhook.NewSender(webhook.Config{Allow: s.WebhookAllow}), Pool: st.queue, Jobs: st.jobs, Bucket: st.bucket, Sweeper: st.uploads, Drops: st.drops,
+		Composer: composer, Eraser: eraser, Sender: webhook.NewSender(webhook.Config{Allow: s.WebhookAllow}), Pool: st.queue, Jobs: st.jobs, Bucket: st.bucket, Sweeper: st.uploads, Drops: st.drops,
 		SweepEvery: min(fleet.SweepGrace, sweepEvery), Retention: fleet.JobRetention,
 		Concurrency: s.WorkerConcurrency, JobMemoryBytes: int64(s.JobMemoryBytes), TempDir: s.TempDir, Logger: st.log, Registerer: st.registry, Tracer: st.tracer,
 	})

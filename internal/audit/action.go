@@ -31,7 +31,9 @@ const (
 	WebhookReplay   Action = "webhook.replay" // Detail: the delivery
 	WatchCreate     Action = "watch.create"
 	WatchDelete     Action = "watch.delete"
-	TenantSet       Action = "tenant.set" // Detail: what holds then
+	TenantSet       Action = "tenant.set"    // Detail: what holds then
+	TenantErase     Action = "tenant.erase"  // all that it has, from now on
+	TenantErased    Action = "tenant.erased" // Detail: the SHA-256 of the receipt
 	QueuePause      Action = "queue.pause"
 	QueueResume     Action = "queue.resume"
 )
@@ -42,7 +44,7 @@ func Actions() []Action {
 		JobCreate, JobCancel, JobRetry, JobDelete, ResultRead, UploadCreate, UploadComplete, UploadTerminate, UploadExpire,
 		KeyCreate, KeyRotate, KeyRevoke, SessionCreate, SessionEnd, TokenCreate,
 		WebhookCreate, WebhookDelete, WebhookEnable, WebhookDisable, WebhookRotate, WebhookReplay,
-		WatchCreate, WatchDelete, TenantSet, QueuePause, QueueResume,
+		WatchCreate, WatchDelete, TenantSet, TenantErase, TenantErased, QueuePause, QueueResume,
 	}
 }
 

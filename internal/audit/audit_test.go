@@ -14,6 +14,7 @@ import (
 
 	"sluice/internal/audit"
 	"sluice/internal/devstack/devtest"
+	"sluice/internal/scope"
 )
 
 func TestMain(m *testing.M) { os.Exit(devtest.Main(m)) }
@@ -109,11 +110,54 @@ func TestAppendOnly(t *testing.T) {
 	}
 	var rights int
 	w.must(w.pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_class, aclexplode(relacl) AS acl
-		WHERE relname = 'audit' AND acl.privilege_type IN ('UPDATE', 'DELETE', 'TRUNCATE')`).Scan(&rights))
+		WHERE relname = 'audit' AND acl.privilege_type IN ('UPDATE', 'DELETE', 'TRUNCATE') AND acl.grantee <> 'sluice_eraser'::regrole`).Scan(&rights))
 	var granted bool
 	w.must(w.pool.QueryRow(t.Context(), "SELECT relacl IS NOT NULL FROM pg_class WHERE relname = 'audit'").Scan(&granted)) // NULL: what is by default
 	if rights != 0 || !granted {
 		t.Errorf("%d rights to change entries are granted", rights)
+	}
+}
+
+// The erasure of a tenant takes the address and the name that an issuer gave from its entries, whatever it asks for; it
+// changes nothing else, nothing of other tenants', and nothing before it was begun.
+func TestErasureForgetsPersons(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, tenant := range []string{"acme", "rival"} {
+		for _, actor := range []string{"jwt:alice@example.com", "key:slk_a"} {
+			w.must(w.Note(audit.With(t.Context(), audit.By{Actor: actor, RequestID: "r1", Client: "192.0.2.1"}), audit.Act{Tenant: tenant, Action: audit.JobDelete, Subject: "job_1"}))
+		}
+	}
+	before := w.list(audit.Filter{}, 10)
+	erase := func(sql string) error {
+		_, err := scope.Over(w.pool, scope.Eraser("acme")).Exec(t.Context(), sql)
+		return err
+	}
+	everything := "UPDATE audit SET actor = 'key:other', action = 'job.create', subject = '', detail = 'none', at = now(), tenant = 'acme'"
+	for _, statement := range []string{everything, "DELETE FROM audit"} {
+		if err := erase(statement); err == nil {
+			t.Errorf("before the erasure: %s", statement)
+		}
+	}
+	if after := w.list(audit.Filter{}, 10); !slices.Equal(after, before) {
+		t.Errorf("the log had %+v and has %+v", before, after)
+	}
+	_, err := w.pool.Exec(t.Context(), "INSERT INTO erasures (tenant, id, keyed) VALUES ('acme', 'erasure_1', false)")
+	w.must(err)
+	w.must(erase(everything))
+	for i, e := range before {
+		if e.Tenant != "acme" {
+			continue
+		}
+		if before[i].Client = ""; e.Actor == "jwt:alice@example.com" {
+			before[i].Actor = "jwt:erased"
+		}
+	}
+	if after := w.list(audit.Filter{}, 10); !slices.Equal(after, before) {
+		t.Errorf("the log has %+v, not %+v", after, before)
+	}
+	if err := erase("DELETE FROM audit"); err == nil {
+		t.Error("entries are deleted")
 	}
 }
 

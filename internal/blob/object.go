@@ -87,12 +87,16 @@ func (b *Bucket) deleteBatch(ctx context.Context, keys []string) error {
 	for i := range keys {
 		ids[i].Key = &keys[i]
 	}
+	return b.deleteIDs(ctx, ids)
+}
+
+func (b *Bucket) deleteIDs(ctx context.Context, ids []types.ObjectIdentifier) error {
 	out, err := b.client.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &b.name, Delete: &types.Delete{Objects: ids, Quiet: aws.Bool(true)}})
 	if err != nil {
-		return fmt.Errorf("delete %d objects: %w", len(keys), err)
+		return fmt.Errorf("delete %d objects: %w", len(ids), err)
 	}
 	for _, e := range out.Errors {
-		if aws.ToString(e.Code) != "NoSuchKey" {
+		if aws.ToString(e.Code) != "NoSuchKey" && aws.ToString(e.Code) != "NoSuchVersion" {
 			return fmt.Errorf("delete object %s: %s", aws.ToString(e.Key), aws.ToString(e.Code))
 		}
 	}

@@ -118,7 +118,7 @@ func TestBrokenDatabase(t *testing.T) {
 	})
 	t.Run("role", func(t *testing.T) {
 		role := fmt.Sprintf("reader_%d", time.Now().UnixNano())
-		execute(t, dsn, `CREATE ROLE `+role+` LOGIN NOINHERIT PASSWORD 'pw'`, `GRANT sluice_tenant, sluice_worker, sluice_queue TO `+role)
+		execute(t, dsn, `CREATE ROLE `+role+` LOGIN NOINHERIT PASSWORD 'pw'`, `GRANT sluice_tenant, sluice_worker, sluice_queue, sluice_eraser TO `+role)
 		t.Cleanup(func() { execute(t, dsn, `DROP ROLE `+role) })
 		login := with(func(u *url.URL) { u.User = url.UserPassword(role, "pw") })
 		only(t, look(t, login, s3, 0), map[string]string{"database: role": "GRANT sluice_system TO " + role})

@@ -1,6 +1,10 @@
 package job
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
 
 // Sentinels of this package, to be told apart by errors.Is.
 var (
@@ -21,6 +25,9 @@ var (
 	// ErrNotComplete is returned by the readers of offers until the job is
 	// JobComplete.
 	ErrNotComplete = errors.New("job not complete")
+	// ErrErased is returned for a tenant whose erasure has begun: nothing new of it
+	// is taken. See IsErased.
+	ErrErased = errors.New("the tenant is erased")
 )
 
 // Error is why a job ended without offers, in words for its user. It alone
@@ -32,3 +39,13 @@ type Error struct {
 
 // Error returns the code and the message.
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// sqlErased is the SQLSTATE of migrations' refuse_erased.
+const sqlErased = "SL002"
+
+// IsErased tells whether err is ErrErased, or what Postgres says in its stead,
+// whichever store asked.
+func IsErased(err error) bool {
+	said, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && said.Code == sqlErased || errors.Is(err, ErrErased)
+}

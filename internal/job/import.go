@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -44,6 +45,9 @@ type Import struct {
 func (s *Store) BeginImport(ctx context.Context, tenant string) (*Import, error) {
 	i := &Import{Lease: Lease{JobID: NewID(), Tenant: tenant, Fence: importFence}}
 	r, err := s.as(scope.Worker(tenant)).HoldObjects(ctx, db.HoldObjectsParams{JobID: i.Lease.JobID, Tenant: tenant, Fence: importFence, Seconds: s.hold()})
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrErased
+	}
 	if err != nil {
 		return nil, fmt.Errorf("begin import %s: %w", i.Lease.JobID, err)
 	}

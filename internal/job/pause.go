@@ -88,3 +88,16 @@ func queueError(do, name string, err error) error {
 	}
 	return nil
 }
+
+// Unannounce drops what announces jobs and deliveries that are not there any more.
+func (s *Store) Unannounce(ctx context.Context) error {
+	for {
+		n, err := s.as(scope.System).Unannounce(ctx)
+		if err != nil {
+			return fmt.Errorf("drop announcements: %w", err)
+		}
+		if n == 0 {
+			return nil
+		}
+	}
+}

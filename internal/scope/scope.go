@@ -25,10 +25,11 @@ const (
 	workerRole = "sluice_worker"
 	systemRole = "sluice_system"
 	queueRole  = "sluice_queue"
+	eraserRole = "sluice_eraser"
 )
 
 // Roles returns all of them.
-func Roles() []string { return []string{queueRole, systemRole, tenantRole, workerRole} }
+func Roles() []string { return []string{eraserRole, queueRole, systemRole, tenantRole, workerRole} }
 
 // tenantSetting is what the policies compare the column tenant with.
 const tenantSetting = "sluice.tenant"
@@ -49,6 +50,9 @@ func Tenant(tenant string) Scope { return Scope{tenantRole, tenant} }
 
 // Worker is an attempt at one tenant's job.
 func Worker(tenant string) Scope { return Scope{workerRole, tenant} }
+
+// Eraser ends all that one tenant has.
+func Eraser(tenant string) Scope { return Scope{eraserRole, tenant} }
 
 // Of is Tenant, or System where none is named: operators' commands ask for all.
 func Of(tenant string) Scope {

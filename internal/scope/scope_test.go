@@ -35,7 +35,7 @@ func TestScopes(t *testing.T) {
 	t.Parallel()
 	pool := devtest.OneConn(t)
 	for _, tenant := range []string{"acme", `o'brien"; DROP TABLE jobs; --`, `back\slash\'`, "größe 💶", "a\nb"} {
-		for role, as := range map[string]scope.Scope{"sluice_tenant": scope.Tenant(tenant), "sluice_worker": scope.Worker(tenant)} {
+		for role, as := range map[string]scope.Scope{"sluice_tenant": scope.Tenant(tenant), "sluice_worker": scope.Worker(tenant), "sluice_eraser": scope.Eraser(tenant)} {
 			db := scope.Over(pool, as)
 			if user, got := who(t, db); user != role || got != tenant {
 				t.Errorf("a statement for %q runs as %s for %q", tenant, user, got)
@@ -74,6 +74,8 @@ func TestNoScope(t *testing.T) {
 		"another":          {new("acme"), scope.Tenant("globex"), false},
 		"another's worker": {new("acme"), scope.Worker("globex"), false},
 		"bound to none":    {new(""), scope.Tenant("acme"), false},
+		"another's eraser": {new("acme"), scope.Eraser("globex"), false},
+		"eraser of none":   {nil, scope.Eraser(""), false},
 		"its own":          {new("acme"), scope.Tenant("acme"), true},
 		"system":           {new("acme"), scope.System, true},
 	} {

@@ -39,8 +39,17 @@ func (s *Store) Cancel(ctx context.Context, tenant, id string) error {
 // Delete removes a job of the tenant's, in any state, with all that belongs to it: upload, offers, results and every
 // object. An unknown job is job.ErrNotFound. Objects whose deletion fails are swept later; nobody can reach them.
 func (s *Store) Delete(ctx context.Context, tenant, id string) error {
+	return s.deleteAs(ctx, scope.Tenant(tenant), tenant, id)
+}
+
+// Erase is Delete on behalf of the erasure of the tenant.
+func (s *Store) Erase(ctx context.Context, tenant, id string) error {
+	return s.deleteAs(ctx, scope.Eraser(tenant), tenant, id)
+}
+
+func (s *Store) deleteAs(ctx context.Context, as scope.Scope, tenant, id string) error {
 	var keys []string
-	err := s.cfg.Jobs.InTx(ctx, scope.Tenant(tenant), func(tx pgx.Tx) error {
+	err := s.cfg.Jobs.InTx(ctx, as, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		// The upload first, as its writers lock it: in the other order two could wait for each other.
 		err := q.RemoveUpload(ctx, db.RemoveUploadParams{ID: id, Tenant: tenant, Grace: s.cfg.SweepGrace})

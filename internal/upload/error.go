@@ -25,6 +25,9 @@ var (
 	ErrUnavailable error = handler.NewError("ERR_UNAVAILABLE", "the upload could not be stored just now; resume it", http.StatusServiceUnavailable)
 )
 
+// errErased is the answer once the tenant's erasure has begun: 410, for nothing that a client could do later helps.
+var errErased error = handler.NewError("ERR_TENANT_ERASED", "all that the tenant has is erased: nothing new of it is taken", http.StatusGone)
+
 // errFenced means that another writer took the upload over. To the client it is a lock that somebody else holds.
 var errFenced error = handler.ErrFileLocked
 
@@ -58,6 +61,8 @@ func (s *Store) answer(ctx context.Context, doing, id string, err error) error {
 		return nil
 	case overLimit:
 		return LimitError(refused)
+	case job.IsErased(err):
+		return errErased
 	case errors.As(err, &others):
 		return others.error
 	case errors.As(err, &told):

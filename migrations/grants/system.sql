@@ -31,6 +31,9 @@ GRANT SELECT ON ended_sessions TO sluice_system; -- session.DropSessions
 GRANT UPDATE ON ended_sessions TO sluice_system; -- session.DropSessions
 GRANT DELETE ON ended_sessions TO sluice_system; -- session.DropSessions
 
+GRANT SELECT ON erasures TO sluice_system; -- access.AnyKey
+GRANT UPDATE ON erasures TO sluice_system; -- erasure.ClaimErasure
+
 GRANT SELECT ON goose_db_version TO sluice_system; -- migrations.CheckSluice
 
 GRANT SELECT ON idempotency_keys TO sluice_system; -- idempotency.DropKeys

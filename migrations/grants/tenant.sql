@@ -30,6 +30,8 @@ GRANT UPDATE ON drops TO sluice_tenant; -- drop.TakeTurn
 GRANT SELECT ON ended_sessions TO sluice_tenant; -- session.IsEnded
 GRANT INSERT ON ended_sessions TO sluice_tenant; -- session.EndSession
 
+GRANT SELECT ON erasures TO sluice_tenant; -- erasure.GetErasure
+
 GRANT SELECT ON idempotency_keys TO sluice_tenant; -- idempotency.GetKey
 GRANT INSERT ON idempotency_keys TO sluice_tenant; -- idempotency.TakeKey
 GRANT UPDATE ON idempotency_keys TO sluice_tenant; -- idempotency.TakeKey

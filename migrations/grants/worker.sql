@@ -13,6 +13,8 @@ GRANT INSERT ON delivery_attempts TO sluice_worker; -- job.InsertAttempt
 
 GRANT SELECT ON drops TO sluice_worker; -- drop.GetSource
 
+GRANT SELECT ON erasures TO sluice_worker; -- job.HoldObjects
+
 GRANT SELECT ON idempotency_keys TO sluice_worker; -- idempotency.KeepAnswer
 GRANT UPDATE ON idempotency_keys TO sluice_worker; -- idempotency.KeepAnswer
 

@@ -12,7 +12,8 @@ import (
 
 const holdObjects = `-- name: HoldObjects :one
 INSERT INTO strays (job_id, tenant, sweep_at, fences)
-VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3::float8), ARRAY[$4::bigint])
+SELECT $1, $2, clock_timestamp() + make_interval(secs => $3::float8), ARRAY[$4::bigint]
+WHERE NOT EXISTS (SELECT FROM erasures WHERE tenant = $2)
 RETURNING sweep_at, clock_timestamp()::timestamptz AS clock
 `
 
@@ -28,7 +29,8 @@ type HoldObjectsRow struct {
 	Clock   time.Time
 }
 
-// Who writes objects of a job that is not there yet holds them against the sweep: sweep_at is its token.
+// Who writes objects of a job that is not there yet holds them against the sweep: sweep_at is its token. Of an erased
+// tenant there is no row, and nothing to hold.
 func (q *Queries) HoldObjects(ctx context.Context, arg HoldObjectsParams) (HoldObjectsRow, error) {
 	row := q.db.QueryRow(ctx, holdObjects,
 		arg.JobID,

@@ -61,3 +61,21 @@ func (q *Queries) ListQueues(ctx context.Context) ([]ListQueuesRow, error) {
 	}
 	return items, nil
 }
+
+const unannounce = `-- name: Unannounce :execrows
+DELETE FROM river_job AS rj WHERE rj.id IN (
+  SELECT o.id FROM river_job AS o
+  WHERE o.kind = 'ingest' AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = o.args ->> 'job_id')
+     OR o.kind = 'deliver' AND NOT EXISTS (SELECT FROM webhooks WHERE webhooks.id = o.args ->> 'webhook_id')
+  LIMIT 1000)
+`
+
+// Of what announces work, drops that for jobs and webhooks that are not there any more. Of these nobody needs to be told:
+// both are added before what announces them.
+func (q *Queries) Unannounce(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, unannounce)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
