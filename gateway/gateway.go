@@ -26,6 +26,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/blob"
 	"sluice/internal/drop"
+	"sluice/internal/erasure"
 	"sluice/internal/idempotency"
 	"sluice/internal/issuer"
 	"sluice/internal/job"
@@ -34,8 +35,8 @@ import (
 	"sluice/internal/upload"
 )
 
-// Config holds what a Gateway needs. Jobs, Hub, Uploads, Keys, Sessions, Audit, Bucket
-// and Needs are required.
+// Config holds what a Gateway needs. Jobs, Hub, Uploads, Keys, Sessions, Audit, Erasures,
+// Bucket and Needs are required.
 type Config struct {
 	Jobs *job.Store
 	// Hub wakes the event streams. Whoever made it runs it; when it ends they end
@@ -50,6 +51,8 @@ type Config struct {
 	Access *access.Store
 	// Audit is told of who reads results, and read by admins.
 	Audit *audit.Log
+	// Erasures ends all that a tenant has, for its admins.
+	Erasures *erasure.Store
 	// Bucket holds the aggregates and rejects that the worker wrote.
 	Bucket *blob.Bucket
 	// Needs are what /readyz asks for: postgres, s3 and migrations.
@@ -177,6 +180,8 @@ func (c *Config) check() error {
 		return errors.New("gateway: Sessions is required")
 	case c.Audit == nil:
 		return errors.New("gateway: Audit is required")
+	case c.Erasures == nil:
+		return errors.New("gateway: Erasures is required")
 	case c.Bucket == nil:
 		return errors.New("gateway: Bucket is required")
 	case c.Needs == nil:

@@ -28,6 +28,7 @@ import (
 	"sluice/internal/blob"
 	"sluice/internal/devstack/devtest"
 	"sluice/internal/drop"
+	"sluice/internal/erasure"
 	"sluice/internal/idempotency"
 	"sluice/internal/job"
 	"sluice/internal/scope"
@@ -91,12 +92,16 @@ func startOn(t testing.TB, pool *pgxpool.Pool, bucket *blob.Bucket, edit ...func
 	if err != nil {
 		t.Fatal(err)
 	}
+	erasures, err := erasure.New(erasure.Config{Pool: s.pool})
+	if err != nil {
+		t.Fatal(err)
+	}
 	hub := job.NewHub(s.pool, log)
 	hub.Also(access.Channel, s.access.Heard)
 	hub.Also(upload.Channel, uploads.Heard)
 	registry := prometheus.NewRegistry()
 	cfg := gateway.Config{
-		Jobs: s.jobs, Hub: hub, Uploads: uploads, Keys: keys, Sessions: ended, Access: s.access, Audit: entries, Bucket: s.bucket, Drops: drops, Logger: log, Registerer: registry, Gatherer: registry,
+		Jobs: s.jobs, Hub: hub, Uploads: uploads, Keys: keys, Sessions: ended, Access: s.access, Audit: entries, Erasures: erasures, Bucket: s.bucket, Drops: drops, Logger: log, Registerer: registry, Gatherer: registry,
 		Needs:   gateway.Needs{"postgres": s.pool.Ping, "s3": s.bucket.Check, "migrations": func(context.Context) error { return nil }},
 		Version: "1.2.3", Queue: &shown{},
 	}

@@ -139,6 +139,8 @@ var visits = map[string]visit{
 	"GET /api/watches/{id}/":                                     visited("look", 200, nil, "", (*matrix).watch),
 	"DELETE /api/watches/{id}/":                                  visited("manage", 204, nil, "", (*matrix).watch),
 	"GET /api/audit/":                                            visited("look", 200, nil, "", nil),
+	"POST /api/erasures/":                                        visited("manage", 400, jsonType, `{"tenant":"other"}`, nil), // the real one closes a tenant: TestErasures
+	"GET /api/erasures/{id}/":                                    visited("look", 404, nil, "", nil),                          // there is none
 	"POST /api/upload-tokens/":                                   visited("manage", 201, jsonType, `{"max_bytes":10}`, nil),
 
 	"GET /session":    visited("open", 200, nil, "", nil),

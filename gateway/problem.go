@@ -12,6 +12,7 @@ import (
 	"github.com/tus/tusd/v2/pkg/handler"
 
 	"sluice/internal/drop"
+	"sluice/internal/erasure"
 	"sluice/internal/issuer"
 	"sluice/internal/job"
 	"sluice/internal/upload"
@@ -85,6 +86,10 @@ func problemOf(err error) *problem {
 		p := tusProblem(tus.ErrorCode, tus.Message, tus.HTTPResponse.StatusCode)
 		p.header = tus.HTTPResponse.Header
 		return p
+	case job.IsErased(err):
+		return tenantErased()
+	case errors.Is(err, erasure.ErrNotFound):
+		return newProblem(http.StatusNotFound, "There is no such erasure.")
 	case errors.Is(err, job.ErrNotFound):
 		return newProblem(http.StatusNotFound, "There is no such job.")
 	case errors.Is(err, job.ErrWebhook):
@@ -137,6 +142,9 @@ func routeProblem(status int) *problem {
 func (g *Gateway) fail(err error, c echo.Context) {
 	r := c.Request()
 	p := *problemOf(err)
+	if g.erased(r.Context(), err, p.Status) {
+		p = *tenantErased()
+	}
 	if p.Status == http.StatusInternalServerError && r.Context().Err() == nil {
 		g.log.ErrorContext(r.Context(), "request failed", "method", r.Method, "route", c.Path(), "job_id", c.Param("id"), "err", err)
 	}

@@ -68,6 +68,8 @@ var groups = map[string]group{
 	"GET /api/watches/:id":                                      managing,
 	"DELETE /api/watches/:id":                                   managing,
 	"GET /api/audit":                                            managing,
+	"POST " + erasuresPath:                                      managing,
+	"GET " + erasuresPath + "/:id":                              managing,
 	"POST /api/upload-tokens":                                   managing,
 	"POST " + sessionPath:                                       entering,
 	"GET " + metricsPath:                                        operating,

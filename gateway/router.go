@@ -33,6 +33,7 @@ func (g *Gateway) router(f *files) *echo.Echo {
 	get(e, "/api/jobs", g.list)
 	get(e, "/api/jobs/:id/rejects", g.rejects)
 	get(e, "/api/audit", g.auditLog)
+	g.mountErasures(e)
 	g.mountControl(e)
 	g.mountWebhooks(e)
 	g.mountDrops(e)

@@ -66,7 +66,7 @@ func (a *aviary) launched(name string, env []string, args ...string) *server {
 }
 
 // identity is an issuer whose tokens the gateway takes; it returns one of acme's.
-func identity(t testing.TB) (env []string, token string) {
+func identity(t testing.TB, subject string) (env []string, token string) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -83,7 +83,7 @@ func identity(t testing.TB) (env []string, token string) {
 		t.Fatal(err)
 	}
 	claims, err := json.Marshal(map[string]any{
-		"iss": web.URL, "aud": "sluice", "sub": "u", "tenant": "acme", "role": "admin", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
+		"iss": web.URL, "aud": "sluice", "sub": subject, "tenant": "acme", "role": "admin", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +146,7 @@ func newAviary(t *testing.T) (a *aviary, traces *otlpCollector, s3 *devtest.S3, 
 	t.Helper()
 	a = &aviary{TB: t, logs: t.TempDir(), said: map[string]string{}}
 	traces, traced := collect(t)
-	issuer, token := identity(t)
+	issuer, token := identity(t, "u")
 	s3, pg = devtest.OwnS3(t), devtest.OwnPostgres(t)
 	a.canaries = map[string]string{
 		"API key": canaryKey, "admin key": "canary-admin-Steinkauz", "hook secret": "canary-hook-Neuntoeter", "Postgres password": "canary-pg-Gimpel",

@@ -92,7 +92,7 @@ func (c serveCmd) serve(ctx context.Context) error {
 		return err
 	}
 	cfg := gateway.Config{
-		Jobs: st.jobs, Hub: hub, Uploads: st.uploads, Keys: st.keys, Sessions: st.sessions, Access: st.access, Audit: st.audit, Bucket: st.bucket, Needs: st.needs(),
+		Jobs: st.jobs, Hub: hub, Uploads: st.uploads, Keys: st.keys, Sessions: st.sessions, Access: st.access, Audit: st.audit, Erasures: st.erasures, Bucket: st.bucket, Needs: st.needs(),
 		PublicURL: string(c.PublicURL), APIKey: c.APIKey, AdminKey: c.AdminKey, Queue: queue, Origins: texts(c.CORSOrigins), MaxUploadBytes: int64(c.UploadMaxBytes),
 		Drops: st.drops, HookSecret: c.HookSecret, WatchAreas: c.areas(),
 		Logger: log, Registerer: st.registry, Gatherer: st.registry, Tracer: st.tracer, Version: version(),

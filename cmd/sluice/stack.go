@@ -19,6 +19,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/blob"
 	"sluice/internal/drop"
+	"sluice/internal/erasure"
 	"sluice/internal/idempotency"
 	"sluice/internal/job"
 	"sluice/internal/scope"
@@ -141,6 +142,7 @@ type stack struct {
 	sessions *session.Store
 	access   *access.Store
 	audit    *audit.Log
+	erasures *erasure.Store
 }
 
 // open connects to the servers and asks each of them once, so that a setting
@@ -189,6 +191,9 @@ func (s serverSettings) open(ctx context.Context, log *slog.Logger) (_ *stack, e
 		return nil, err
 	}
 	if st.audit, err = audit.New(audit.Config{Pool: st.pool}); err != nil {
+		return nil, err
+	}
+	if st.erasures, err = erasure.New(erasure.Config{Pool: st.pool}); err != nil {
 		return nil, err
 	}
 	st.access, err = access.New(access.Config{Pool: st.pool, Logger: log})

@@ -343,6 +343,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -407,6 +408,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -481,6 +483,7 @@ export interface paths {
                 404: components["responses"]["NotFound"];
                 406: components["responses"]["NotAcceptable"];
                 409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -549,6 +552,7 @@ export interface paths {
                 404: components["responses"]["NotFound"];
                 406: components["responses"]["NotAcceptable"];
                 409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -602,6 +606,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -655,6 +660,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -710,6 +716,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -763,6 +770,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -811,6 +819,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -874,6 +883,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
                 413: components["responses"]["TooLarge"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
@@ -967,6 +977,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -1016,6 +1027,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -1072,6 +1084,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -1131,6 +1144,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -1187,6 +1201,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -1209,7 +1224,7 @@ export interface paths {
         /**
          * Who did what to which job and key, newest first
          * @description The audit log of the key's tenant, for the role admin. Each answer has the header X-Request-Id, by which its entries
-         *     are found. Entries are never changed or removed.
+         *     are found. Entries are never removed, and changed by nothing but the erasure of their tenant.
          */
         get: {
             parameters: {
@@ -1246,6 +1261,131 @@ export interface paths {
                 400: components["responses"]["Invalid"];
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
+                421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/erasures/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erase all that the tenant has, for good
+         * @description For the role admin, of the key's own tenant, which the body names. From the answer on nothing new of the tenant is
+         *     taken, for ever: requests get 410 with the type tenant_erased. Asked again it answers with the same erasure.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        /** @description The key's own. */
+                        tenant: string;
+                    };
+                };
+            };
+            responses: {
+                /** @description It has finished. */
+                200: {
+                    headers: {
+                        /** @description The erasure. */
+                        Location?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Erasure"];
+                    };
+                };
+                /** @description It is under way. */
+                202: {
+                    headers: {
+                        /** @description The erasure. */
+                        Location?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Erasure"];
+                    };
+                };
+                400: components["responses"]["Invalid"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                421: components["responses"]["Misdirected"];
+                429: components["responses"]["Busy"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/erasures/{id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far an erasure is
+         * @description Keys of the tenant are deleted last, so who asks with one sees 202 until it is 401; the operator keeps the receipt.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Of the erasure. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It has finished. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Erasure"];
+                    };
+                };
+                /** @description It is under way. */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Erasure"];
+                    };
+                };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: components["responses"]["NotFound"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -1314,6 +1454,7 @@ export interface paths {
                 400: components["responses"]["Invalid"];
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -1391,6 +1532,7 @@ export interface paths {
                 };
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -1457,6 +1599,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -1521,6 +1664,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
                 409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -1568,6 +1712,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -1602,6 +1747,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 404: components["responses"]["NotFound"];
+                410: components["responses"]["Gone"];
                 421: components["responses"]["Misdirected"];
                 429: components["responses"]["Busy"];
                 500: components["responses"]["Internal"];
@@ -1722,6 +1868,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 408: components["responses"]["TooSlow"];
                 409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
                 413: components["responses"]["TooLarge"];
                 415: components["responses"]["WrongMedia"];
                 421: components["responses"]["Misdirected"];
@@ -1796,6 +1943,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 408: components["responses"]["TooSlow"];
                 409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
                 413: components["responses"]["TooLarge"];
                 415: components["responses"]["WrongMedia"];
                 421: components["responses"]["Misdirected"];
@@ -1859,6 +2007,7 @@ export interface paths {
                 401: components["responses"]["Unauthorized"];
                 403: components["responses"]["Forbidden"];
                 409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
                 413: components["responses"]["TooLarge"];
                 421: components["responses"]["Misdirected"];
                 422: components["responses"]["OtherContent"];
@@ -2098,6 +2247,7 @@ export interface paths {
                 403: components["responses"]["Forbidden"];
                 408: components["responses"]["TooSlow"];
                 409: components["responses"]["Conflict"];
+                410: components["responses"]["Gone"];
                 413: components["responses"]["TooLarge"];
                 415: components["responses"]["WrongMedia"];
                 421: components["responses"]["Misdirected"];
@@ -2483,6 +2633,37 @@ export interface components {
                 error: string | null;
             }[];
         };
+        Erasure: {
+            id: string;
+            tenant: string;
+            begun_at: components["schemas"]["Time"];
+            /**
+             * Format: date-time
+             * @description null while it is under way.
+             */
+            finished_at: string | null;
+            /** @description What there was when it began, and when it began and finished; canonical JSON (RFC 8785). */
+            receipt: {
+                /** Format: date-time */
+                begun_at: string;
+                erasure_id: string;
+                /** Format: date-time */
+                finished_at: string;
+                objects: {
+                    /** @description Of all versions. */
+                    bytes: number;
+                    objects: number;
+                    versions: number;
+                };
+                /** @description By table. */
+                rows: {
+                    [key: string]: number;
+                };
+                tenant: string;
+            } | null;
+            /** @description Of the receipt, in hexadecimal; the audit log has it too. */
+            sha256: string | null;
+        };
         AuditEntry: {
             at: components["schemas"]["Time"];
             /**
@@ -2789,7 +2970,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The upload has ended without its file. */
+        /** @description The upload has ended without its file, or all that the tenant has is erased (tenant_erased). */
         Gone: {
             headers: {
                 [name: string]: unknown;
