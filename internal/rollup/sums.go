@@ -124,6 +124,7 @@ type groupScratch struct {
 
 // add books the rows that wait, in batches, as book does.
 func (p *partition) add(s *sums, scratch *groupScratch) {
+	s.warm(scratch)
 	for rest := s.waiting; len(rest) > 0; {
 		batch := rest[:min(batchRows, len(rest))]
 		rest = rest[len(batch):]
@@ -136,6 +137,26 @@ func (p *partition) add(s *sums, scratch *groupScratch) {
 	if n := 2 * cap(s.waiting); n <= min(maxWaiting, int(s.groups.n)) {
 		s.waiting = make([]entry, 0, n)
 	}
+}
+
+// warm brings the sums into the cache, one after the other: where rows come to most
+// of them, that takes a fraction of what it takes to fetch each as its row comes.
+func (s *sums) warm(scratch *groupScratch) {
+	if int(s.groups.n) > 2*len(s.waiting) {
+		return
+	}
+	touched := scratch.touched
+	for _, b := range s.groups.blocks {
+		for i := 0; i < slabLen; i += 8 { // 3 cache lines of 64 bytes
+			touched += uint64(b[i].total) + uint64(b[i+2].count) + uint64(b[i+5].revenue)
+		}
+	}
+	for _, b := range s.spans.blocks {
+		for i := 0; i < slabLen; i += 8 { // 5 cache lines
+			touched += b[i].key + b[i+2].key + b[i+4].key + b[i+5].key + b[i+7].key
+		}
+	}
+	scratch.touched = touched
 }
 
 // addAll books all rows that wait.
