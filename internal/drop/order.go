@@ -21,9 +21,11 @@ func (s *Store) advance(ctx context.Context, watchID string) error {
 func (s *Store) advanceAs(ctx context.Context, watchID string, begin beginTx) error {
 	return s.cfg.Jobs.InTx(ctx, scope.System, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		if _, err := q.LockWatch(ctx, watchID); errors.Is(err, pgx.ErrNoRows) {
+		tenant, err := q.LockWatch(ctx, watchID)
+		if errors.Is(err, pgx.ErrNoRows) {
 			return nil // removed, and all that waited was started then
-		} else if err != nil {
+		}
+		if err != nil {
 			return fmt.Errorf("lock watch %s: %w", watchID, err)
 		}
 		busy, err := q.Busy(ctx, watchID)
@@ -33,7 +35,7 @@ func (s *Store) advanceAs(ctx context.Context, watchID string, begin beginTx) er
 		if busy {
 			return nil
 		}
-		_, err = s.start(ctx, tx, watchID, begin)
+		_, err = s.start(ctx, tx, tenant, watchID, begin)
 		return err
 	})
 }
@@ -41,9 +43,9 @@ func (s *Store) advanceAs(ctx context.Context, watchID string, begin beginTx) er
 // start enqueues the job of the smallest name that waits. Those that were
 // cancelled or deleted while they waited are passed over. The caller has locked
 // the watch.
-func (s *Store) start(ctx context.Context, tx pgx.Tx, watchID string, begin beginTx) (started bool, err error) {
+func (s *Store) start(ctx context.Context, tx pgx.Tx, tenant, watchID string, begin beginTx) (started bool, err error) {
 	for {
-		next, err := db.New(tx).TakeTurn(ctx, watchID)
+		next, err := db.New(tx).TakeTurn(ctx, db.TakeTurnParams{WatchID: watchID, Tenant: tenant})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return false, nil
 		}

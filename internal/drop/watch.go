@@ -259,14 +259,14 @@ func (s *Store) remove(ctx context.Context, tenant, id string, begin beginTx) er
 		if n == 0 {
 			return ErrNotFound
 		}
-		if err := q.KeepRest(ctx, id); err != nil {
+		if err := q.KeepRest(ctx, db.KeepRestParams{WatchID: id, Tenant: tenant}); err != nil {
 			return fmt.Errorf("keep objects of watch %s: %w", id, err)
 		}
 		if err := audit.Record(ctx, tx, audit.Act{Tenant: tenant, Action: audit.WatchDelete, Subject: id}); err != nil {
 			return err
 		}
 		for {
-			if more, err := s.start(ctx, tx, id, begin); err != nil || !more {
+			if more, err := s.start(ctx, tx, tenant, id, begin); err != nil || !more {
 				return err
 			}
 		}

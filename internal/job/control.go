@@ -71,10 +71,10 @@ func (s *Store) DeleteTx(ctx context.Context, tx pgx.Tx, tenant, id string) erro
 		}
 	}
 	q := db.New(tx)
-	if err := q.DeleteOffers(ctx, id); err != nil {
+	if err := q.DeleteOffers(ctx, db.DeleteOffersParams{JobID: id, Tenant: tenant}); err != nil {
 		return fmt.Errorf("delete offers of job %s: %w", id, err)
 	}
-	if err := q.DeleteJob(ctx, id); err != nil {
+	if err := q.DeleteJob(ctx, db.DeleteJobParams{ID: id, Tenant: tenant}); err != nil {
 		return fmt.Errorf("delete job %s: %w", id, err)
 	}
 	if err := audit.Record(ctx, tx, audit.Act{Tenant: tenant, Action: audit.JobDelete, Subject: id}); err != nil {

@@ -70,7 +70,7 @@ func resultOf(r db.Result) *Result {
 
 // saveResult replaces the result of an earlier attempt, if there is one.
 func saveResult(ctx context.Context, q *db.Queries, l *Lease, r Result) error {
-	if err := q.DeleteResult(ctx, l.JobID); err != nil {
+	if err := q.DeleteResult(ctx, db.DeleteResultParams{JobID: l.JobID, Tenant: l.Tenant}); err != nil {
 		return fmt.Errorf("delete result of job %s: %w", l.JobID, err)
 	}
 	err := q.InsertResult(ctx, db.InsertResultParams{

@@ -41,7 +41,7 @@ func TestCostOfReads(t *testing.T) {
 		"status of a queued job":  {25, func() { f.get(queuedID) }},
 		"status of an ended job":  {25, func() { f.get(endedID) }},
 		"heartbeat":               {30, func() { f.must(f.Extend(t.Context(), own)) }},
-		"events of a job": {30, func() {
+		"events of a job": {40, func() {
 			_, err := f.EventsAfter(t.Context(), f.get(own.JobID), 1)
 			f.must(err)
 		}},

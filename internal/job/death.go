@@ -25,7 +25,7 @@ var poison = Error{Code: "poison", Message: fmt.Sprintf(
 // BeginAlone says that the attempt has its process to itself from now on: if the
 // worker dies, it died of this job. It returns ErrLostLease like Extend.
 func (s *Store) BeginAlone(ctx context.Context, l *Lease) error {
-	n, err := s.as(scope.Worker(l.Tenant)).BeginAlone(ctx, db.BeginAloneParams{ID: l.JobID, Fence: l.Fence})
+	n, err := s.as(scope.Worker(l.Tenant)).BeginAlone(ctx, db.BeginAloneParams{ID: l.JobID, Tenant: l.Tenant, Fence: l.Fence})
 	if err == nil && n == 0 {
 		err = ErrLostLease
 	}
@@ -45,7 +45,7 @@ func (s *Store) Died(ctx context.Context, l *Lease) error {
 // lives: it was stopped, or cut off from Postgres, and lost its lease meanwhile.
 // Where none was counted it does nothing.
 func (s *Store) Survived(ctx context.Context, l *Lease) error {
-	n, err := s.as(scope.Worker(l.Tenant)).TakeDeathBack(ctx, db.TakeDeathBackParams{ID: l.JobID, Fence: l.Fence})
+	n, err := s.as(scope.Worker(l.Tenant)).TakeDeathBack(ctx, db.TakeDeathBackParams{ID: l.JobID, Tenant: l.Tenant, Fence: l.Fence})
 	if err != nil {
 		return fmt.Errorf("take death of job %s back: %w", l.JobID, err)
 	}

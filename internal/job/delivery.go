@@ -190,7 +190,7 @@ const (
 func (s *Store) RecordAttempt(ctx context.Context, d *Delivery, a Attempt) (outcome Outcome, err error) {
 	err = s.InTx(ctx, scope.Worker(d.tenant), func(tx pgx.Tx) error {
 		q := db.New(tx)
-		hook, err := q.LockWebhook(ctx, db.LockWebhookParams{ID: d.webhook, Seconds: disableAfter.Seconds()})
+		hook, err := q.LockWebhook(ctx, db.LockWebhookParams{ID: d.webhook, Tenant: d.tenant, Seconds: disableAfter.Seconds()})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrLostLease
 		}
@@ -203,13 +203,13 @@ func (s *Store) RecordAttempt(ctx context.Context, d *Delivery, a Attempt) (outc
 		}
 		switch outcome {
 		case Delivered:
-			err = q.Succeeded(ctx, d.webhook)
+			err = q.Succeeded(ctx, db.SucceededParams{ID: d.webhook, Tenant: d.tenant})
 		case Disabled:
-			if err = q.DisableWebhook(ctx, db.DisableWebhookParams{ID: d.webhook, Reason: disabledReason(a)}); err == nil {
+			if err = q.DisableWebhook(ctx, db.DisableWebhookParams{ID: d.webhook, Tenant: d.tenant, Reason: disabledReason(a)}); err == nil {
 				err = audit.Record(ctx, tx, audit.Act{Tenant: d.tenant, Action: audit.WebhookDisable, Subject: d.webhook})
 			}
 		default:
-			err = q.Failing(ctx, d.webhook)
+			err = q.Failing(ctx, db.FailingParams{ID: d.webhook, Tenant: d.tenant})
 		}
 		if err != nil {
 			return fmt.Errorf("save webhook: %w", err)
@@ -243,7 +243,7 @@ func disabledReason(a Attempt) string {
 // saveDelivery ends the delivery or enqueues its next attempt, and keeps the one
 // that was made.
 func (s *Store) saveDelivery(ctx context.Context, tx pgx.Tx, d *Delivery, a Attempt, outcome Outcome) (err error) {
-	save := db.SaveDeliveryParams{ID: d.ID, Fence: d.fence, State: "failed"}
+	save := db.SaveDeliveryParams{ID: d.ID, Tenant: d.tenant, Fence: d.fence, State: "failed"}
 	switch outcome {
 	case Delivered:
 		save.State = "delivered"

@@ -53,7 +53,7 @@ func (s *Store) Deliveries(ctx context.Context, tenant, webhook, before string, 
 		}
 		ids[i], at[r.ID] = r.ID, &logs[i]
 	}
-	attempts, err := q.ListAttempts(ctx, ids)
+	attempts, err := q.ListAttempts(ctx, db.ListAttemptsParams{Ids: ids, Tenant: tenant})
 	if err != nil {
 		return nil, fmt.Errorf("list attempts: %w", err)
 	}
@@ -84,7 +84,7 @@ func (s *Store) Replay(ctx context.Context, tenant, webhook, id string) error {
 		if err := audit.Record(ctx, tx, audit.Act{Tenant: tenant, Action: audit.WebhookReplay, Subject: webhook, Detail: id}); err != nil {
 			return err
 		}
-		return s.reenqueue(ctx, tx, id, webhook, fence)
+		return s.reenqueue(ctx, tx, tenant, id, webhook, fence)
 	})
 }
 
@@ -97,7 +97,7 @@ func (s *Store) RecoverDeliveries(ctx context.Context, limit int) (n int, err er
 			if err != nil {
 				return err
 			}
-			return s.reenqueue(ctx, tx, d.ID, d.WebhookID, d.Fence+1)
+			return s.reenqueue(ctx, tx, d.Tenant, d.ID, d.WebhookID, d.Fence+1)
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return n, nil
@@ -109,12 +109,12 @@ func (s *Store) RecoverDeliveries(ctx context.Context, limit int) (n int, err er
 	return n, nil
 }
 
-func (s *Store) reenqueue(ctx context.Context, tx pgx.Tx, id, webhook string, fence int64) error {
+func (s *Store) reenqueue(ctx context.Context, tx pgx.Tx, tenant, id, webhook string, fence int64) error {
 	rj, err := s.enqueueDelivery(ctx, tx, id, webhook, fence, 0)
 	if err != nil {
 		return err
 	}
-	if err := db.New(tx).Reenqueued(ctx, db.ReenqueuedParams{ID: id, Fence: fence, RiverJobID: rj}); err != nil {
+	if err := db.New(tx).Reenqueued(ctx, db.ReenqueuedParams{ID: id, Tenant: tenant, Fence: fence, RiverJobID: rj}); err != nil {
 		return fmt.Errorf("save delivery %s: %w", id, err)
 	}
 	return nil

@@ -26,7 +26,7 @@ func (s *Store) EventsAfter(ctx context.Context, j Job, after int64) ([]Event, e
 		return nil, nil
 	}
 	j.Result = nil
-	rows, err := s.as(scope.Tenant(j.Tenant)).ListSteps(ctx, db.ListStepsParams{JobID: j.ID, After: after, Until: j.Version})
+	rows, err := s.as(scope.Tenant(j.Tenant)).ListSteps(ctx, db.ListStepsParams{JobID: j.ID, Tenant: j.Tenant, After: after, Until: j.Version})
 	if err != nil {
 		return nil, fmt.Errorf("list steps of job %s: %w", j.ID, err)
 	}

@@ -56,7 +56,7 @@ func (s *Store) Claim(ctx context.Context, args IngestArgs, worker string) (*Lea
 // Extend renews the lease, from now on. It returns ErrLostLease when
 // somebody else has the job or it is cancelled: the worker stops then.
 func (s *Store) Extend(ctx context.Context, l *Lease) error {
-	n, err := s.as(scope.Worker(l.Tenant)).ExtendLease(ctx, db.ExtendLeaseParams{ID: l.JobID, Fence: l.Fence, Seconds: s.expiry.Seconds()})
+	n, err := s.as(scope.Worker(l.Tenant)).ExtendLease(ctx, db.ExtendLeaseParams{ID: l.JobID, Tenant: l.Tenant, Fence: l.Fence, Seconds: s.expiry.Seconds()})
 	if err == nil && n == 0 {
 		err = ErrLostLease
 	}
@@ -71,7 +71,7 @@ func (s *Store) Extend(ctx context.Context, l *Lease) error {
 func (s *Store) Progress(ctx context.Context, l *Lease, p Progress) error {
 	stage := string(p.Stage)
 	n, err := s.as(scope.Worker(l.Tenant)).SaveProgress(ctx, db.SaveProgressParams{
-		ID: l.JobID, Fence: l.Fence,
+		ID: l.JobID, Tenant: l.Tenant, Fence: l.Fence,
 		Stage: &stage, ProcessedBytes: p.ProcessedBytes, RowsAccepted: p.RowsAccepted, RowsRejected: p.RowsRejected,
 		RejectsByReason: counted(p.RejectsByReason),
 	})

@@ -40,7 +40,7 @@ func get(ctx context.Context, q *db.Queries, tenant, id string) (Job, error) {
 		return Job{}, fmt.Errorf("get job %s: %w", id, err)
 	}
 	jobs := []Job{jobOf(db.ListJobsRow(r))}
-	if err := addResults(ctx, q, jobs); err != nil {
+	if err := addResults(ctx, q, tenant, jobs); err != nil {
 		return Job{}, err
 	}
 	return jobs[0], nil
@@ -85,7 +85,7 @@ func (s *Store) List(ctx context.Context, tenant string, f Filter) ([]Job, error
 	for i, r := range rows {
 		jobs[i] = jobOf(r)
 	}
-	if err := addResults(ctx, q, jobs); err != nil {
+	if err := addResults(ctx, q, tenant, jobs); err != nil {
 		return nil, err
 	}
 	return jobs, nil
@@ -107,7 +107,7 @@ func (s *Store) Throughput(ctx context.Context, tenant string) (float64, error) 
 // Source returns the objects that hold the job's bytes, in order. An empty file
 // has none. The caller has claimed the job.
 func (s *Store) Source(ctx context.Context, tenant, id string) ([]Object, error) {
-	parts, err := s.as(scope.Worker(tenant)).ListParts(ctx, id)
+	parts, err := s.as(scope.Worker(tenant)).ListParts(ctx, db.ListPartsParams{UploadID: id, Tenant: tenant})
 	if err != nil {
 		return nil, fmt.Errorf("list parts of job %s: %w", id, err)
 	}
@@ -125,7 +125,7 @@ func (s *Store) Source(ctx context.Context, tenant, id string) ([]Object, error)
 
 // addResults sets Result of the jobs that have one. A job that is seen complete
 // has it: both were committed together.
-func addResults(ctx context.Context, q *db.Queries, jobs []Job) error {
+func addResults(ctx context.Context, q *db.Queries, tenant string, jobs []Job) error {
 	at := make(map[string]*Job)
 	var ids []string
 	for i := range jobs {
@@ -137,7 +137,7 @@ func addResults(ctx context.Context, q *db.Queries, jobs []Job) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	results, err := q.ListResults(ctx, ids)
+	results, err := q.ListResults(ctx, db.ListResultsParams{JobIds: ids, Tenant: tenant})
 	if err != nil {
 		return fmt.Errorf("list results: %w", err)
 	}

@@ -143,6 +143,7 @@ func (j *row) digest(r Result) {
 func (j *row) saved() db.SaveJobParams {
 	return db.SaveJobParams{
 		ID:              j.ID,
+		Tenant:          j.Tenant,
 		State:           j.State,
 		Stage:           j.Stage,
 		Version:         j.Version,

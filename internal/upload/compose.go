@@ -122,7 +122,7 @@ func (l *ledger) composed(ctx context.Context, u db.Upload, whole *db.Part) erro
 		if err := q.PutPart(ctx, db.PutPartParams(*whole)); err != nil {
 			return fmt.Errorf("record object: %w", err)
 		}
-		if err := q.Release(ctx, u.ID); err != nil {
+		if err := q.Release(ctx, db.ReleaseParams{FinalID: u.ID, Tenant: u.Tenant}); err != nil {
 			return fmt.Errorf("release partial uploads: %w", err)
 		}
 		return nil

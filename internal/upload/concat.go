@@ -123,8 +123,8 @@ func sizeOf(ids []string, found []db.Upload) (*int64, error) {
 }
 
 // finishFinals completes the final uploads for which the partial one of that id was the last.
-func (l *ledger) finishFinals(ctx context.Context, tx pgx.Tx, partial string) error {
-	finals, err := db.New(tx).LockFinals(ctx, partial)
+func (l *ledger) finishFinals(ctx context.Context, tx pgx.Tx, tenant, partial string) error {
+	finals, err := db.New(tx).LockFinals(ctx, db.LockFinalsParams{PartialID: partial, Tenant: tenant})
 	if err != nil {
 		return fmt.Errorf("lock final uploads: %w", err)
 	}
@@ -140,7 +140,7 @@ func (l *ledger) finishFinals(ctx context.Context, tx pgx.Tx, partial string) er
 // be finished any more ends, so that it does not hinder its partial uploads.
 func (l *ledger) join(ctx context.Context, tx pgx.Tx, f db.Upload) error {
 	q := db.New(tx)
-	partials, err := q.ListPartials(ctx, f.ID)
+	partials, err := q.ListPartials(ctx, db.ListPartialsParams{FinalID: f.ID, Tenant: f.Tenant})
 	if err != nil {
 		return fmt.Errorf("list partial uploads: %w", err)
 	}
@@ -155,7 +155,7 @@ func (l *ledger) join(ctx context.Context, tx pgx.Tx, f db.Upload) error {
 		}
 		crc = blob.Combine(crc, uint64(p.Crc64), p.OffsetBytes)
 	}
-	joined, err := q.Joined(ctx, db.JoinedParams{ID: f.ID, SizeBytes: &size, Crc64: int64(crc)})
+	joined, err := q.Joined(ctx, db.JoinedParams{ID: f.ID, Tenant: f.Tenant, SizeBytes: &size, Crc64: int64(crc)})
 	if err != nil {
 		return fmt.Errorf("join partial uploads: %w", err)
 	}
@@ -170,8 +170,8 @@ func (l *ledger) join(ctx context.Context, tx pgx.Tx, f db.Upload) error {
 }
 
 // abortFinals ends the final uploads that wait for a partial one that has ended.
-func (l *ledger) abortFinals(ctx context.Context, tx pgx.Tx, partial string) error {
-	finals, err := db.New(tx).LockFinals(ctx, partial)
+func (l *ledger) abortFinals(ctx context.Context, tx pgx.Tx, tenant, partial string) error {
+	finals, err := db.New(tx).LockFinals(ctx, db.LockFinalsParams{PartialID: partial, Tenant: tenant})
 	if err != nil {
 		return fmt.Errorf("lock final uploads: %w", err)
 	}

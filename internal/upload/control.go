@@ -62,7 +62,7 @@ func (s *Store) deleteAs(ctx context.Context, as scope.Scope, tenant, id string)
 		if err := s.cfg.Jobs.DeleteTx(ctx, tx, tenant, id); err != nil {
 			return err
 		}
-		if keys, err = q.DeleteParts(ctx, id); err != nil {
+		if keys, err = q.DeleteParts(ctx, db.DeletePartsParams{UploadID: id, Tenant: tenant}); err != nil {
 			return fmt.Errorf("delete parts: %w", err)
 		}
 		return nil

@@ -45,7 +45,7 @@ func (in *Intake) renew(ctx context.Context) (stop func()) {
 	s, id, tenant := in.u.store, in.ID(), in.u.row.Tenant // in.u changes meanwhile
 	ctx = context.WithoutCancel(ctx)                      // it ends with Finish or Abort, whatever becomes of the client
 	return renewal.Every(ctx, s.cfg.StreamExpiry/4, func(ctx context.Context) bool {
-		err := s.ledger.as(scope.Tenant(tenant)).RenewOnce(ctx, db.RenewOnceParams{ID: id, Expiry: s.cfg.StreamExpiry})
+		err := s.ledger.as(scope.Tenant(tenant)).RenewOnce(ctx, db.RenewOnceParams{ID: id, Tenant: tenant, Expiry: s.cfg.StreamExpiry})
 		if err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "upload not renewed", "upload_id", id, "err", err)
 		}

@@ -127,7 +127,7 @@ func (l *ledger) remainder(ctx context.Context, u db.Upload, below int64) (*db.P
 	if u.OffsetBytes == 0 {
 		return nil, nil
 	}
-	last, err := l.as(scope.Tenant(u.Tenant)).LastPart(ctx, u.ID)
+	last, err := l.as(scope.Tenant(u.Tenant)).LastPart(ctx, db.LastPartParams{UploadID: u.ID, Tenant: u.Tenant})
 	if err != nil {
 		return nil, fmt.Errorf("get last part: %w", err)
 	}
@@ -144,7 +144,7 @@ func (l *ledger) advance(ctx context.Context, u db.Upload, crc uint64, parts ...
 	to := last.StartBytes + last.SizeBytes
 	err = l.jobs.InTx(ctx, scope.Tenant(u.Tenant), func(tx pgx.Tx) error {
 		row, err = db.New(tx).Advance(ctx, db.AdvanceParams{
-			ID: u.ID, Epoch: u.Epoch, FromBytes: u.OffsetBytes, ToBytes: to, Expiry: l.expiryOf(u),
+			ID: u.ID, Tenant: u.Tenant, Epoch: u.Epoch, FromBytes: u.OffsetBytes, ToBytes: to, Expiry: l.expiryOf(u),
 			Crc64: int64(blob.Combine(uint64(u.Crc64), crc, to-u.OffsetBytes)),
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -190,12 +190,12 @@ func (l *ledger) finish(ctx context.Context, tx pgx.Tx, u *db.Upload) error {
 		return nil
 	}
 	if u.Concat == concatPartial {
-		return l.finishFinals(ctx, tx, u.ID)
+		return l.finishFinals(ctx, tx, u.Tenant, u.ID)
 	}
 	if err := l.jobs.EnqueueTx(ctx, tx, u.ID, u.OffsetBytes, uint64(u.Crc64)); err != nil {
 		return fmt.Errorf("enqueue job: %w", err)
 	}
-	if err := db.New(tx).CompleteUpload(ctx, db.CompleteUploadParams{ID: u.ID, Grace: l.grace}); err != nil {
+	if err := db.New(tx).CompleteUpload(ctx, db.CompleteUploadParams{ID: u.ID, Tenant: u.Tenant, Grace: l.grace}); err != nil {
 		return fmt.Errorf("complete upload: %w", err)
 	}
 	u.State = stateComplete
@@ -250,13 +250,13 @@ func (l *ledger) abort(ctx context.Context, tx pgx.Tx, u db.Upload, detail strin
 	case u.Concat != concatPartial:
 		err = l.jobs.AbortTx(ctx, tx, u.ID, detail)
 	case !full(u):
-		err = l.abortFinals(ctx, tx, u.ID)
+		err = l.abortFinals(ctx, tx, u.Tenant, u.ID)
 	}
 	// A job that was cancelled or deleted by itself must not keep its upload.
 	if err != nil && !errors.Is(err, job.ErrStep) && !errors.Is(err, job.ErrNotFound) {
 		return nil, fmt.Errorf("abort job: %w", err)
 	}
-	keys, err := db.New(tx).DeleteParts(ctx, u.ID)
+	keys, err := db.New(tx).DeleteParts(ctx, db.DeletePartsParams{UploadID: u.ID, Tenant: u.Tenant})
 	if err != nil {
 		return nil, fmt.Errorf("delete parts: %w", err)
 	}

@@ -98,10 +98,10 @@ func (s *Store) abandon(ctx context.Context, u db.Upload) error {
 // release drops what an upload that ended without its bytes still holds: its references to partial uploads, and its
 // manifest unless a final upload needs that.
 func (l *ledger) release(ctx context.Context, u db.Upload) error {
-	if err := l.as(scope.System).Release(ctx, u.ID); err != nil {
+	if err := l.as(scope.System).Release(ctx, db.ReleaseParams{FinalID: u.ID, Tenant: u.Tenant}); err != nil {
 		return fmt.Errorf("release partial uploads: %w", err)
 	}
-	if _, err := l.as(scope.System).DeleteParts(ctx, u.ID); err != nil {
+	if _, err := l.as(scope.System).DeleteParts(ctx, db.DeletePartsParams{UploadID: u.ID, Tenant: u.Tenant}); err != nil {
 		return fmt.Errorf("delete parts: %w", err)
 	}
 	return nil

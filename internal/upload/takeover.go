@@ -25,7 +25,7 @@ func (s *Store) ask(ctx context.Context, u db.Upload) error {
 	defer timeout.Stop()
 	defer tick.Stop()
 	for {
-		holder, err := s.ledger.as(scope.Tenant(u.Tenant)).Holder(ctx, u.ID)
+		holder, err := s.ledger.as(scope.Tenant(u.Tenant)).Holder(ctx, db.HolderParams{ID: u.ID, Tenant: u.Tenant})
 		if err != nil || holder != u.Holder {
 			return err
 		}
@@ -47,7 +47,7 @@ func (s *Store) leave(ctx context.Context, u db.Upload) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout) // the client may have gone
 	defer cancel()
-	if err := s.ledger.as(scope.Tenant(u.Tenant)).Leave(ctx, db.LeaveParams{ID: u.ID, Epoch: u.Epoch}); err != nil {
+	if err := s.ledger.as(scope.Tenant(u.Tenant)).Leave(ctx, db.LeaveParams{ID: u.ID, Tenant: u.Tenant, Epoch: u.Epoch}); err != nil {
 		s.log.WarnContext(ctx, "end of a write not recorded", "upload_id", u.ID, "err", err)
 	}
 }

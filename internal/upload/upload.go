@@ -20,6 +20,7 @@ import (
 	"sluice/internal/blob"
 	"sluice/internal/job"
 	"sluice/internal/scope"
+	"sluice/internal/upload/db"
 )
 
 //go:generate ../../.bin/sqlc generate
@@ -150,7 +151,7 @@ func (s *Store) Info(ctx context.Context, tenant, id string) (Info, error) {
 	case row.Concat == concatPartial:
 		info.Concat = concatPartial
 	case row.Concat == concatFinal && row.State != stateComplete:
-		if info.ExpiresAt, err = s.ledger.as(scope.Tenant(tenant)).FinalExpiry(ctx, id); err != nil {
+		if info.ExpiresAt, err = s.ledger.as(scope.Tenant(tenant)).FinalExpiry(ctx, db.FinalExpiryParams{FinalID: id, Tenant: tenant}); err != nil {
 			return Info{}, fmt.Errorf("get expiry: %w", err)
 		}
 	}

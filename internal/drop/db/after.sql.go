@@ -65,12 +65,17 @@ func (q *Queries) ClaimAction(ctx context.Context, arg ClaimActionParams) (Claim
 }
 
 const keepRest = `-- name: KeepRest :exec
-UPDATE drops SET done = true, outcome = 'kept: its watch was removed' WHERE watch_id = $1 AND NOT done
+UPDATE drops SET done = true, outcome = 'kept: its watch was removed' WHERE watch_id = $1 AND tenant = $2 AND NOT done
 `
 
+type KeepRestParams struct {
+	WatchID string
+	Tenant  string
+}
+
 // Nobody says any more what is to be done.
-func (q *Queries) KeepRest(ctx context.Context, watchID string) error {
-	_, err := q.db.Exec(ctx, keepRest, watchID)
+func (q *Queries) KeepRest(ctx context.Context, arg KeepRestParams) error {
+	_, err := q.db.Exec(ctx, keepRest, arg.WatchID, arg.Tenant)
 	return err
 }
 

@@ -153,29 +153,34 @@ func (q *Queries) KnownKeys(ctx context.Context, arg KnownKeysParams) ([]KnownKe
 }
 
 const lockWatch = `-- name: LockWatch :one
-SELECT id FROM watches WHERE id = $1 FOR NO KEY UPDATE
+SELECT tenant FROM watches WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockWatch(ctx context.Context, id string) (string, error) {
 	row := q.db.QueryRow(ctx, lockWatch, id)
-	var id_2 string
-	err := row.Scan(&id_2)
-	return id_2, err
+	var tenant string
+	err := row.Scan(&tenant)
+	return tenant, err
 }
 
 const takeTurn = `-- name: TakeTurn :one
 UPDATE drops SET waiting = false
-WHERE id = (SELECT d.id FROM drops AS d WHERE d.watch_id = $1 AND d.waiting ORDER BY d.object_key, d.modified_at, d.id LIMIT 1)
+WHERE id = (SELECT d.id FROM drops AS d WHERE d.watch_id = $1 AND d.tenant = $2 AND d.waiting ORDER BY d.object_key, d.modified_at, d.id LIMIT 1)
 RETURNING job_id, size_bytes
 `
+
+type TakeTurnParams struct {
+	WatchID string
+	Tenant  string
+}
 
 type TakeTurnRow struct {
 	JobID     string
 	SizeBytes int64
 }
 
-func (q *Queries) TakeTurn(ctx context.Context, watchID string) (TakeTurnRow, error) {
-	row := q.db.QueryRow(ctx, takeTurn, watchID)
+func (q *Queries) TakeTurn(ctx context.Context, arg TakeTurnParams) (TakeTurnRow, error) {
+	row := q.db.QueryRow(ctx, takeTurn, arg.WatchID, arg.Tenant)
 	var i TakeTurnRow
 	err := row.Scan(&i.JobID, &i.SizeBytes)
 	return i, err

@@ -18,4 +18,4 @@ UPDATE drops SET outcome = @outcome, done = @done, gone = @gone, act_at = clock_
 
 -- name: KeepRest :exec
 -- Nobody says any more what is to be done.
-UPDATE drops SET done = true, outcome = 'kept: its watch was removed' WHERE watch_id = @watch_id AND NOT done;
+UPDATE drops SET done = true, outcome = 'kept: its watch was removed' WHERE watch_id = @watch_id AND tenant = @tenant AND NOT done;

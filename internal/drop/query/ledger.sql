@@ -16,7 +16,7 @@ SELECT object_key, version_id, etag, size_bytes FROM drops WHERE bucket = @bucke
 SELECT bucket, object_key, version_id, etag, size_bytes FROM drops WHERE job_id = @job_id AND tenant = @tenant ORDER BY id LIMIT 1;
 
 -- name: LockWatch :one
-SELECT id FROM watches WHERE id = @id FOR NO KEY UPDATE;
+SELECT tenant FROM watches WHERE id = @id FOR NO KEY UPDATE;
 
 -- name: Busy :one
 -- Whether a file of the watch has had its turn and not come to its end.
@@ -27,7 +27,7 @@ SELECT EXISTS (
 
 -- name: TakeTurn :one
 UPDATE drops SET waiting = false
-WHERE id = (SELECT d.id FROM drops AS d WHERE d.watch_id = @watch_id AND d.waiting ORDER BY d.object_key, d.modified_at, d.id LIMIT 1)
+WHERE id = (SELECT d.id FROM drops AS d WHERE d.watch_id = @watch_id AND d.tenant = @tenant AND d.waiting ORDER BY d.object_key, d.modified_at, d.id LIMIT 1)
 RETURNING job_id, size_bytes;
 
 -- name: WatchesWaiting :many

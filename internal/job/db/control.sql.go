@@ -10,20 +10,30 @@ import (
 )
 
 const deleteJob = `-- name: DeleteJob :exec
-DELETE FROM jobs WHERE id = $1
+DELETE FROM jobs WHERE id = $1 AND tenant = $2
 `
 
-func (q *Queries) DeleteJob(ctx context.Context, id string) error {
-	_, err := q.db.Exec(ctx, deleteJob, id)
+type DeleteJobParams struct {
+	ID     string
+	Tenant string
+}
+
+func (q *Queries) DeleteJob(ctx context.Context, arg DeleteJobParams) error {
+	_, err := q.db.Exec(ctx, deleteJob, arg.ID, arg.Tenant)
 	return err
 }
 
 const deleteOffers = `-- name: DeleteOffers :exec
-DELETE FROM offers WHERE job_id = $1
+DELETE FROM offers WHERE job_id = $1 AND tenant = $2
 `
 
-func (q *Queries) DeleteOffers(ctx context.Context, jobID string) error {
-	_, err := q.db.Exec(ctx, deleteOffers, jobID)
+type DeleteOffersParams struct {
+	JobID  string
+	Tenant string
+}
+
+func (q *Queries) DeleteOffers(ctx context.Context, arg DeleteOffersParams) error {
+	_, err := q.db.Exec(ctx, deleteOffers, arg.JobID, arg.Tenant)
 	return err
 }
 

@@ -10,16 +10,17 @@ import (
 )
 
 const beginAlone = `-- name: BeginAlone :execrows
-UPDATE jobs SET solitary = true WHERE id = $1 AND fence = $2 AND state = 'IN_PROGRESS'
+UPDATE jobs SET solitary = true WHERE id = $1 AND tenant = $2 AND fence = $3 AND state = 'IN_PROGRESS'
 `
 
 type BeginAloneParams struct {
-	ID    string
-	Fence int64
+	ID     string
+	Tenant string
+	Fence  int64
 }
 
 func (q *Queries) BeginAlone(ctx context.Context, arg BeginAloneParams) (int64, error) {
-	result, err := q.db.Exec(ctx, beginAlone, arg.ID, arg.Fence)
+	result, err := q.db.Exec(ctx, beginAlone, arg.ID, arg.Tenant, arg.Fence)
 	if err != nil {
 		return 0, err
 	}
@@ -28,17 +29,23 @@ func (q *Queries) BeginAlone(ctx context.Context, arg BeginAloneParams) (int64, 
 
 const extendLease = `-- name: ExtendLease :execrows
 UPDATE jobs SET lease_expires_at = clock_timestamp() + make_interval(secs => $1::float8)
-WHERE id = $2 AND fence = $3 AND state = 'IN_PROGRESS'
+WHERE id = $2 AND tenant = $3 AND fence = $4 AND state = 'IN_PROGRESS'
 `
 
 type ExtendLeaseParams struct {
 	Seconds float64
 	ID      string
+	Tenant  string
 	Fence   int64
 }
 
 func (q *Queries) ExtendLease(ctx context.Context, arg ExtendLeaseParams) (int64, error) {
-	result, err := q.db.Exec(ctx, extendLease, arg.Seconds, arg.ID, arg.Fence)
+	result, err := q.db.Exec(ctx, extendLease,
+		arg.Seconds,
+		arg.ID,
+		arg.Tenant,
+		arg.Fence,
+	)
 	if err != nil {
 		return 0, err
 	}
@@ -85,7 +92,7 @@ WITH saved AS (
   UPDATE jobs SET stage = $1, processed_bytes = $2, rows_accepted = $3, rows_rejected = $4,
     rejects_by_reason = $5,
     version = version + 1, updated_at = clock_timestamp()
-  WHERE id = $6 AND fence = $7 AND state = 'IN_PROGRESS'
+  WHERE id = $6 AND tenant = $7 AND fence = $8 AND state = 'IN_PROGRESS'
   RETURNING id)
 SELECT count(pg_notify('sluice_job', id)) FROM saved
 `
@@ -97,6 +104,7 @@ type SaveProgressParams struct {
 	RowsRejected    int64
 	RejectsByReason map[string]int64
 	ID              string
+	Tenant          string
 	Fence           int64
 }
 
@@ -109,6 +117,7 @@ func (q *Queries) SaveProgress(ctx context.Context, arg SaveProgressParams) (int
 		arg.RowsRejected,
 		arg.RejectsByReason,
 		arg.ID,
+		arg.Tenant,
 		arg.Fence,
 	)
 	var count int64
@@ -118,16 +127,17 @@ func (q *Queries) SaveProgress(ctx context.Context, arg SaveProgressParams) (int
 
 const takeDeathBack = `-- name: TakeDeathBack :execrows
 UPDATE jobs SET deaths = deaths - 1, death_fences = array_remove(death_fences, $1::bigint)
-WHERE id = $2 AND $1::bigint = ANY(death_fences)
+WHERE id = $2 AND tenant = $3 AND $1::bigint = ANY(death_fences)
 `
 
 type TakeDeathBackParams struct {
-	Fence int64
-	ID    string
+	Fence  int64
+	ID     string
+	Tenant string
 }
 
 func (q *Queries) TakeDeathBack(ctx context.Context, arg TakeDeathBackParams) (int64, error) {
-	result, err := q.db.Exec(ctx, takeDeathBack, arg.Fence, arg.ID)
+	result, err := q.db.Exec(ctx, takeDeathBack, arg.Fence, arg.ID, arg.Tenant)
 	if err != nil {
 		return 0, err
 	}

@@ -190,8 +190,14 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 }
 
 const listParts = `-- name: ListParts :many
-SELECT start_bytes, size_bytes, object_key, etag, crc64 FROM parts WHERE upload_id = $1 ORDER BY start_bytes
+SELECT start_bytes, size_bytes, object_key, etag, crc64 FROM parts
+WHERE upload_id = (SELECT u.id FROM uploads AS u WHERE u.id = $1 AND u.tenant = $2) ORDER BY start_bytes
 `
+
+type ListPartsParams struct {
+	UploadID string
+	Tenant   string
+}
 
 type ListPartsRow struct {
 	StartBytes int64
@@ -201,8 +207,8 @@ type ListPartsRow struct {
 	Crc64      int64
 }
 
-func (q *Queries) ListParts(ctx context.Context, uploadID string) ([]ListPartsRow, error) {
-	rows, err := q.db.Query(ctx, listParts, uploadID)
+func (q *Queries) ListParts(ctx context.Context, arg ListPartsParams) ([]ListPartsRow, error) {
+	rows, err := q.db.Query(ctx, listParts, arg.UploadID, arg.Tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -228,11 +234,16 @@ func (q *Queries) ListParts(ctx context.Context, uploadID string) ([]ListPartsRo
 }
 
 const listResults = `-- name: ListResults :many
-SELECT job_id, tenant, fence, engine, model_version, config_used, config_sha256, as_of, currency_exponent, group_by, transactions_processed, rows_rejected, future_rows, aggregates_created, offers_generated, declined, skipped, duration_ms, aggregates_key, aggregates_etag, aggregates_size_bytes, aggregates_crc64, rejects_key, rejects_etag, rejects_size_bytes, rejects_crc64 FROM results WHERE job_id = ANY($1::text[])
+SELECT job_id, tenant, fence, engine, model_version, config_used, config_sha256, as_of, currency_exponent, group_by, transactions_processed, rows_rejected, future_rows, aggregates_created, offers_generated, declined, skipped, duration_ms, aggregates_key, aggregates_etag, aggregates_size_bytes, aggregates_crc64, rejects_key, rejects_etag, rejects_size_bytes, rejects_crc64 FROM results WHERE job_id = ANY($1::text[]) AND tenant = $2
 `
 
-func (q *Queries) ListResults(ctx context.Context, jobIds []string) ([]Result, error) {
-	rows, err := q.db.Query(ctx, listResults, jobIds)
+type ListResultsParams struct {
+	JobIds []string
+	Tenant string
+}
+
+func (q *Queries) ListResults(ctx context.Context, arg ListResultsParams) ([]Result, error) {
+	rows, err := q.db.Query(ctx, listResults, arg.JobIds, arg.Tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -279,14 +290,16 @@ func (q *Queries) ListResults(ctx context.Context, jobIds []string) ([]Result, e
 }
 
 const listSteps = `-- name: ListSteps :many
-SELECT version, state, stage, processed_bytes, rows_accepted, rows_rejected, rejects_by_reason, error_code, error_message, can_retry, at
-FROM steps WHERE job_id = $1 AND version > $2 AND version <= $3 ORDER BY version
+SELECT steps.version, steps.state, steps.stage, steps.processed_bytes, steps.rows_accepted, steps.rows_rejected, steps.rejects_by_reason,
+  steps.error_code, steps.error_message, steps.can_retry, steps.at
+FROM steps WHERE job_id = (SELECT jobs.id FROM jobs WHERE jobs.id = $1 AND jobs.tenant = $2) AND steps.version > $3 AND steps.version <= $4 ORDER BY steps.version
 `
 
 type ListStepsParams struct {
-	JobID string
-	After int64
-	Until int64
+	JobID  string
+	Tenant string
+	After  int64
+	Until  int64
 }
 
 type ListStepsRow struct {
@@ -304,7 +317,12 @@ type ListStepsRow struct {
 }
 
 func (q *Queries) ListSteps(ctx context.Context, arg ListStepsParams) ([]ListStepsRow, error) {
-	rows, err := q.db.Query(ctx, listSteps, arg.JobID, arg.After, arg.Until)
+	rows, err := q.db.Query(ctx, listSteps,
+		arg.JobID,
+		arg.Tenant,
+		arg.After,
+		arg.Until,
+	)
 	if err != nil {
 		return nil, err
 	}

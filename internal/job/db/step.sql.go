@@ -78,11 +78,16 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) error {
 }
 
 const deleteResult = `-- name: DeleteResult :exec
-DELETE FROM results WHERE job_id = $1
+DELETE FROM results WHERE job_id = $1 AND tenant = $2
 `
 
-func (q *Queries) DeleteResult(ctx context.Context, jobID string) error {
-	_, err := q.db.Exec(ctx, deleteResult, jobID)
+type DeleteResultParams struct {
+	JobID  string
+	Tenant string
+}
+
+func (q *Queries) DeleteResult(ctx context.Context, arg DeleteResultParams) error {
+	_, err := q.db.Exec(ctx, deleteResult, arg.JobID, arg.Tenant)
 	return err
 }
 
@@ -272,7 +277,7 @@ WITH saved AS (
     held = $22, queued_at = $23,
     error_code = $24, error_message = $25, can_retry = $26,
     updated_at = $27, started_at = $28, completed_at = $29
-  WHERE id = $30
+  WHERE id = $30 AND tenant = $31
   RETURNING id, tenant, channel, filename, state, stage, version, credit_model_config, aggregate_config, parse_config, sha256, size_bytes, crc64, reference_date, fence, river_job_id, lease_expires_at, worker, attempts, processed_bytes, rows_accepted, rows_rejected, error_code, error_message, can_retry, created_at, updated_at, started_at, completed_at, alone, solitary, deaths, wait_reason, wait_until, death_fences, held, queued_at, traceparent, rejects_by_reason),
 kept AS (
   INSERT INTO steps (job_id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, rejects_by_reason, error_code, error_message, can_retry, at)
@@ -311,6 +316,7 @@ type SaveJobParams struct {
 	StartedAt       *time.Time
 	CompletedAt     *time.Time
 	ID              string
+	Tenant          string
 }
 
 // Saves what a step changes, keeps it for those who were away, and tells the listeners, in one statement.
@@ -346,6 +352,7 @@ func (q *Queries) SaveJob(ctx context.Context, arg SaveJobParams) error {
 		arg.StartedAt,
 		arg.CompletedAt,
 		arg.ID,
+		arg.Tenant,
 	)
 	return err
 }

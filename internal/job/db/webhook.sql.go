@@ -71,17 +71,18 @@ func (q *Queries) DeleteWebhook(ctx context.Context, arg DeleteWebhookParams) (i
 }
 
 const disableWebhook = `-- name: DisableWebhook :exec
-WITH disabled AS (UPDATE webhooks SET disabled_at = clock_timestamp(), disabled_reason = $1 WHERE webhooks.id = $2 RETURNING webhooks.id)
+WITH disabled AS (UPDATE webhooks SET disabled_at = clock_timestamp(), disabled_reason = $1 WHERE webhooks.id = $2 AND webhooks.tenant = $3 RETURNING webhooks.id)
 UPDATE deliveries SET state = 'failed' FROM disabled WHERE deliveries.webhook_id = disabled.id AND deliveries.state = 'pending'
 `
 
 type DisableWebhookParams struct {
 	Reason string
 	ID     string
+	Tenant string
 }
 
 func (q *Queries) DisableWebhook(ctx context.Context, arg DisableWebhookParams) error {
-	_, err := q.db.Exec(ctx, disableWebhook, arg.Reason, arg.ID)
+	_, err := q.db.Exec(ctx, disableWebhook, arg.Reason, arg.ID, arg.Tenant)
 	return err
 }
 
@@ -103,11 +104,16 @@ func (q *Queries) EnableWebhook(ctx context.Context, arg EnableWebhookParams) (i
 }
 
 const failing = `-- name: Failing :exec
-UPDATE webhooks SET failing_since = clock_timestamp() WHERE id = $1 AND failing_since IS NULL
+UPDATE webhooks SET failing_since = clock_timestamp() WHERE id = $1 AND tenant = $2 AND failing_since IS NULL
 `
 
-func (q *Queries) Failing(ctx context.Context, id string) error {
-	_, err := q.db.Exec(ctx, failing, id)
+type FailingParams struct {
+	ID     string
+	Tenant string
+}
+
+func (q *Queries) Failing(ctx context.Context, arg FailingParams) error {
+	_, err := q.db.Exec(ctx, failing, arg.ID, arg.Tenant)
 	return err
 }
 
@@ -234,8 +240,13 @@ func (q *Queries) InsertWebhook(ctx context.Context, arg InsertWebhookParams) (s
 }
 
 const listAttempts = `-- name: ListAttempts :many
-SELECT delivery_id, at, duration_ms, status_code, error FROM delivery_attempts WHERE delivery_id = ANY($1::text[]) ORDER BY delivery_id, fence
+SELECT delivery_id, at, duration_ms, status_code, error FROM delivery_attempts WHERE delivery_id = ANY($1::text[]) AND tenant = $2 ORDER BY delivery_id, fence
 `
+
+type ListAttemptsParams struct {
+	Ids    []string
+	Tenant string
+}
 
 type ListAttemptsRow struct {
 	DeliveryID string
@@ -245,8 +256,8 @@ type ListAttemptsRow struct {
 	Error      string
 }
 
-func (q *Queries) ListAttempts(ctx context.Context, ids []string) ([]ListAttemptsRow, error) {
-	rows, err := q.db.Query(ctx, listAttempts, ids)
+func (q *Queries) ListAttempts(ctx context.Context, arg ListAttemptsParams) ([]ListAttemptsRow, error) {
+	rows, err := q.db.Query(ctx, listAttempts, arg.Ids, arg.Tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -376,7 +387,7 @@ WITH stranded AS MATERIALIZED (
   LEFT JOIN river_job rj ON rj.id = d.river_job_id
   WHERE d.state = 'pending' AND d.due_at < clock_timestamp()
     AND (rj.id IS NULL OR rj.state NOT IN ('available', 'scheduled', 'retryable', 'pending')))
-SELECT d.id, d.webhook_id, d.fence FROM deliveries AS d JOIN stranded ON stranded.id = d.id AND stranded.fence = d.fence
+SELECT d.id, d.tenant, d.webhook_id, d.fence FROM deliveries AS d JOIN stranded ON stranded.id = d.id AND stranded.fence = d.fence
 WHERE d.state = 'pending' AND d.due_at < clock_timestamp()
 ORDER BY d.due_at LIMIT 1
 FOR NO KEY UPDATE OF d SKIP LOCKED
@@ -384,6 +395,7 @@ FOR NO KEY UPDATE OF d SKIP LOCKED
 
 type LockStrandedDeliveryRow struct {
 	ID        string
+	Tenant    string
 	WebhookID string
 	Fence     int64
 }
@@ -394,18 +406,24 @@ type LockStrandedDeliveryRow struct {
 func (q *Queries) LockStrandedDelivery(ctx context.Context) (LockStrandedDeliveryRow, error) {
 	row := q.db.QueryRow(ctx, lockStrandedDelivery)
 	var i LockStrandedDeliveryRow
-	err := row.Scan(&i.ID, &i.WebhookID, &i.Fence)
+	err := row.Scan(
+		&i.ID,
+		&i.Tenant,
+		&i.WebhookID,
+		&i.Fence,
+	)
 	return i, err
 }
 
 const lockWebhook = `-- name: LockWebhook :one
 SELECT COALESCE(failing_since < clock_timestamp() - make_interval(secs => $1::float8), false)::boolean AS failing_long, (disabled_at IS NOT NULL)::boolean AS disabled
-FROM webhooks WHERE id = $2 FOR NO KEY UPDATE
+FROM webhooks WHERE id = $2 AND tenant = $3 FOR NO KEY UPDATE
 `
 
 type LockWebhookParams struct {
 	Seconds float64
 	ID      string
+	Tenant  string
 }
 
 type LockWebhookRow struct {
@@ -415,7 +433,7 @@ type LockWebhookRow struct {
 
 // The webhook before its delivery, in the order in which deletion locks them.
 func (q *Queries) LockWebhook(ctx context.Context, arg LockWebhookParams) (LockWebhookRow, error) {
-	row := q.db.QueryRow(ctx, lockWebhook, arg.Seconds, arg.ID)
+	row := q.db.QueryRow(ctx, lockWebhook, arg.Seconds, arg.ID, arg.Tenant)
 	var i LockWebhookRow
 	err := row.Scan(&i.FailingLong, &i.Disabled)
 	return i, err
@@ -455,17 +473,23 @@ func (q *Queries) MatchWebhooks(ctx context.Context, arg MatchWebhooksParams) ([
 }
 
 const reenqueued = `-- name: Reenqueued :exec
-UPDATE deliveries SET fence = $1, river_job_id = $2 WHERE id = $3
+UPDATE deliveries SET fence = $1, river_job_id = $2 WHERE id = $3 AND tenant = $4
 `
 
 type ReenqueuedParams struct {
 	Fence      int64
 	RiverJobID *int64
 	ID         string
+	Tenant     string
 }
 
 func (q *Queries) Reenqueued(ctx context.Context, arg ReenqueuedParams) error {
-	_, err := q.db.Exec(ctx, reenqueued, arg.Fence, arg.RiverJobID, arg.ID)
+	_, err := q.db.Exec(ctx, reenqueued,
+		arg.Fence,
+		arg.RiverJobID,
+		arg.ID,
+		arg.Tenant,
+	)
 	return err
 }
 
@@ -515,7 +539,7 @@ func (q *Queries) RotateSecret(ctx context.Context, arg RotateSecretParams) (tim
 
 const saveDelivery = `-- name: SaveDelivery :execrows
 UPDATE deliveries SET state = $1, due_at = clock_timestamp() + make_interval(secs => $2::float8), river_job_id = $3
-WHERE id = $4 AND fence = $5
+WHERE id = $4 AND tenant = $5 AND fence = $6
 `
 
 type SaveDeliveryParams struct {
@@ -523,6 +547,7 @@ type SaveDeliveryParams struct {
 	Seconds    float64
 	RiverJobID *int64
 	ID         string
+	Tenant     string
 	Fence      int64
 }
 
@@ -532,6 +557,7 @@ func (q *Queries) SaveDelivery(ctx context.Context, arg SaveDeliveryParams) (int
 		arg.Seconds,
 		arg.RiverJobID,
 		arg.ID,
+		arg.Tenant,
 		arg.Fence,
 	)
 	if err != nil {
@@ -541,10 +567,15 @@ func (q *Queries) SaveDelivery(ctx context.Context, arg SaveDeliveryParams) (int
 }
 
 const succeeded = `-- name: Succeeded :exec
-UPDATE webhooks SET failing_since = NULL WHERE id = $1 AND failing_since IS NOT NULL
+UPDATE webhooks SET failing_since = NULL WHERE id = $1 AND tenant = $2 AND failing_since IS NOT NULL
 `
 
-func (q *Queries) Succeeded(ctx context.Context, id string) error {
-	_, err := q.db.Exec(ctx, succeeded, id)
+type SucceededParams struct {
+	ID     string
+	Tenant string
+}
+
+func (q *Queries) Succeeded(ctx context.Context, arg SucceededParams) error {
+	_, err := q.db.Exec(ctx, succeeded, arg.ID, arg.Tenant)
 	return err
 }

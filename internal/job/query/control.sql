@@ -5,10 +5,10 @@ SELECT state, (size_bytes IS NOT NULL)::boolean AS received,
 FROM jobs WHERE jobs.tenant = @tenant AND jobs.id = @id FOR NO KEY UPDATE;
 
 -- name: DeleteOffers :exec
-DELETE FROM offers WHERE job_id = @job_id;
+DELETE FROM offers WHERE job_id = @job_id AND tenant = @tenant;
 
 -- name: DeleteJob :exec
-DELETE FROM jobs WHERE id = @id;
+DELETE FROM jobs WHERE id = @id AND tenant = @tenant;
 
 -- name: TellStop :exec
 SELECT pg_notify('sluice_stop', @id);

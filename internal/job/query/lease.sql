@@ -1,6 +1,6 @@
 -- name: ExtendLease :execrows
 UPDATE jobs SET lease_expires_at = clock_timestamp() + make_interval(secs => @seconds::float8)
-WHERE id = @id AND fence = @fence AND state = 'IN_PROGRESS';
+WHERE id = @id AND tenant = @tenant AND fence = @fence AND state = 'IN_PROGRESS';
 
 -- name: SaveProgress :one
 -- Counts the listeners told: 0 when the lease is lost.
@@ -8,7 +8,7 @@ WITH saved AS (
   UPDATE jobs SET stage = @stage, processed_bytes = @processed_bytes, rows_accepted = @rows_accepted, rows_rejected = @rows_rejected,
     rejects_by_reason = @rejects_by_reason,
     version = version + 1, updated_at = clock_timestamp()
-  WHERE id = @id AND fence = @fence AND state = 'IN_PROGRESS'
+  WHERE id = @id AND tenant = @tenant AND fence = @fence AND state = 'IN_PROGRESS'
   RETURNING id)
 SELECT count(pg_notify('sluice_job', id)) FROM saved;
 
@@ -39,7 +39,7 @@ SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float
 
 -- name: TakeDeathBack :execrows
 UPDATE jobs SET deaths = deaths - 1, death_fences = array_remove(death_fences, @fence::bigint)
-WHERE id = @id AND @fence::bigint = ANY(death_fences);
+WHERE id = @id AND tenant = @tenant AND @fence::bigint = ANY(death_fences);
 
 -- name: BeginAlone :execrows
-UPDATE jobs SET solitary = true WHERE id = @id AND fence = @fence AND state = 'IN_PROGRESS';
+UPDATE jobs SET solitary = true WHERE id = @id AND tenant = @tenant AND fence = @fence AND state = 'IN_PROGRESS';

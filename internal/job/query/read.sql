@@ -24,14 +24,16 @@ WHERE jobs.tenant = @tenant AND jobs.id < @before
 ORDER BY jobs.id DESC LIMIT @max_rows;
 
 -- name: ListResults :many
-SELECT * FROM results WHERE job_id = ANY(@job_ids::text[]);
+SELECT * FROM results WHERE job_id = ANY(@job_ids::text[]) AND tenant = @tenant;
 
 -- name: ListParts :many
-SELECT start_bytes, size_bytes, object_key, etag, crc64 FROM parts WHERE upload_id = @upload_id ORDER BY start_bytes;
+SELECT start_bytes, size_bytes, object_key, etag, crc64 FROM parts
+WHERE upload_id = (SELECT u.id FROM uploads AS u WHERE u.id = @upload_id AND u.tenant = @tenant) ORDER BY start_bytes;
 
 -- name: ListSteps :many
-SELECT version, state, stage, processed_bytes, rows_accepted, rows_rejected, rejects_by_reason, error_code, error_message, can_retry, at
-FROM steps WHERE job_id = @job_id AND version > @after AND version <= @until ORDER BY version;
+SELECT steps.version, steps.state, steps.stage, steps.processed_bytes, steps.rows_accepted, steps.rows_rejected, steps.rejects_by_reason,
+  steps.error_code, steps.error_message, steps.can_retry, steps.at
+FROM steps WHERE job_id = (SELECT jobs.id FROM jobs WHERE jobs.id = @job_id AND jobs.tenant = @tenant) AND steps.version > @after AND steps.version <= @until ORDER BY steps.version;
 
 -- name: Throughput :one
 -- Bytes and seconds of the tenant's jobs that ended lately, the newest few.

@@ -25,7 +25,7 @@ WITH saved AS (
     held = @held, queued_at = @queued_at,
     error_code = @error_code, error_message = @error_message, can_retry = @can_retry,
     updated_at = @updated_at, started_at = @started_at, completed_at = @completed_at
-  WHERE id = @id
+  WHERE id = @id AND tenant = @tenant
   RETURNING *),
 kept AS (
   INSERT INTO steps (job_id, version, state, stage, processed_bytes, rows_accepted, rows_rejected, rejects_by_reason, error_code, error_message, can_retry, at)
@@ -33,7 +33,7 @@ kept AS (
 SELECT pg_notify('sluice_job', id) FROM saved;
 
 -- name: DeleteResult :exec
-DELETE FROM results WHERE job_id = @job_id;
+DELETE FROM results WHERE job_id = @job_id AND tenant = @tenant;
 
 -- name: InsertResult :exec
 INSERT INTO results (

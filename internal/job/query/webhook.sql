@@ -41,21 +41,21 @@ RETURNING d.id, d.tenant, d.webhook_id, d.fence, d.attempts, d.payload, w.url, w
 -- name: LockWebhook :one
 -- The webhook before its delivery, in the order in which deletion locks them.
 SELECT COALESCE(failing_since < clock_timestamp() - make_interval(secs => @seconds::float8), false)::boolean AS failing_long, (disabled_at IS NOT NULL)::boolean AS disabled
-FROM webhooks WHERE id = @id FOR NO KEY UPDATE;
+FROM webhooks WHERE id = @id AND tenant = @tenant FOR NO KEY UPDATE;
 
 -- name: Succeeded :exec
-UPDATE webhooks SET failing_since = NULL WHERE id = @id AND failing_since IS NOT NULL;
+UPDATE webhooks SET failing_since = NULL WHERE id = @id AND tenant = @tenant AND failing_since IS NOT NULL;
 
 -- name: Failing :exec
-UPDATE webhooks SET failing_since = clock_timestamp() WHERE id = @id AND failing_since IS NULL;
+UPDATE webhooks SET failing_since = clock_timestamp() WHERE id = @id AND tenant = @tenant AND failing_since IS NULL;
 
 -- name: DisableWebhook :exec
-WITH disabled AS (UPDATE webhooks SET disabled_at = clock_timestamp(), disabled_reason = @reason WHERE webhooks.id = @id RETURNING webhooks.id)
+WITH disabled AS (UPDATE webhooks SET disabled_at = clock_timestamp(), disabled_reason = @reason WHERE webhooks.id = @id AND webhooks.tenant = @tenant RETURNING webhooks.id)
 UPDATE deliveries SET state = 'failed' FROM disabled WHERE deliveries.webhook_id = disabled.id AND deliveries.state = 'pending';
 
 -- name: SaveDelivery :execrows
 UPDATE deliveries SET state = @state, due_at = clock_timestamp() + make_interval(secs => @seconds::float8), river_job_id = @river_job_id
-WHERE id = @id AND fence = @fence;
+WHERE id = @id AND tenant = @tenant AND fence = @fence;
 
 -- name: InsertAttempt :exec
 INSERT INTO delivery_attempts (delivery_id, fence, tenant, at, duration_ms, status_code, error)
@@ -67,7 +67,7 @@ WHERE tenant = @tenant AND webhook_id = @webhook_id AND id < @before
 ORDER BY id DESC LIMIT @max_rows;
 
 -- name: ListAttempts :many
-SELECT delivery_id, at, duration_ms, status_code, error FROM delivery_attempts WHERE delivery_id = ANY(@ids::text[]) ORDER BY delivery_id, fence;
+SELECT delivery_id, at, duration_ms, status_code, error FROM delivery_attempts WHERE delivery_id = ANY(@ids::text[]) AND tenant = @tenant ORDER BY delivery_id, fence;
 
 -- name: ReplayDelivery :one
 UPDATE deliveries AS d SET state = 'pending', attempts = 0, fence = d.fence + 1, due_at = clock_timestamp()
@@ -84,13 +84,13 @@ WITH stranded AS MATERIALIZED (
   LEFT JOIN river_job rj ON rj.id = d.river_job_id
   WHERE d.state = 'pending' AND d.due_at < clock_timestamp()
     AND (rj.id IS NULL OR rj.state NOT IN ('available', 'scheduled', 'retryable', 'pending')))
-SELECT d.id, d.webhook_id, d.fence FROM deliveries AS d JOIN stranded ON stranded.id = d.id AND stranded.fence = d.fence
+SELECT d.id, d.tenant, d.webhook_id, d.fence FROM deliveries AS d JOIN stranded ON stranded.id = d.id AND stranded.fence = d.fence
 WHERE d.state = 'pending' AND d.due_at < clock_timestamp()
 ORDER BY d.due_at LIMIT 1
 FOR NO KEY UPDATE OF d SKIP LOCKED;
 
 -- name: Reenqueued :exec
-UPDATE deliveries SET fence = @fence, river_job_id = @river_job_id WHERE id = @id;
+UPDATE deliveries SET fence = @fence, river_job_id = @river_job_id WHERE id = @id AND tenant = @tenant;
 
 -- name: ForgetDeliveries :execrows
 DELETE FROM deliveries WHERE id IN (

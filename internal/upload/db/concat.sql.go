@@ -12,12 +12,17 @@ import (
 
 const finalExpiry = `-- name: FinalExpiry :one
 SELECT coalesce(min(p.expires_at), clock_timestamp())::timestamptz AS expires_at FROM concats AS c JOIN uploads AS p ON p.id = c.partial_id
-WHERE c.final_id = $1 AND p.offset_bytes IS DISTINCT FROM p.size_bytes
+WHERE c.final_id = $1 AND p.tenant = $2 AND p.offset_bytes IS DISTINCT FROM p.size_bytes
 `
 
+type FinalExpiryParams struct {
+	FinalID string
+	Tenant  string
+}
+
 // FinalExpiry is when the first of the partial uploads ends that a final one waits for.
-func (q *Queries) FinalExpiry(ctx context.Context, finalID string) (time.Time, error) {
-	row := q.db.QueryRow(ctx, finalExpiry, finalID)
+func (q *Queries) FinalExpiry(ctx context.Context, arg FinalExpiryParams) (time.Time, error) {
+	row := q.db.QueryRow(ctx, finalExpiry, arg.FinalID, arg.Tenant)
 	var expires_at time.Time
 	err := row.Scan(&expires_at)
 	return expires_at, err
@@ -54,7 +59,7 @@ func (q *Queries) Join(ctx context.Context, finalID string) error {
 const joined = `-- name: Joined :one
 UPDATE uploads
 SET size_bytes = $1, offset_bytes = $1, crc64 = $2, updated_at = clock_timestamp()
-WHERE id = $3 AND state = 'open'
+WHERE id = $3 AND tenant = $4 AND state = 'open'
 RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers
 `
 
@@ -62,10 +67,16 @@ type JoinedParams struct {
 	SizeBytes *int64
 	Crc64     int64
 	ID        string
+	Tenant    string
 }
 
 func (q *Queries) Joined(ctx context.Context, arg JoinedParams) (Upload, error) {
-	row := q.db.QueryRow(ctx, joined, arg.SizeBytes, arg.Crc64, arg.ID)
+	row := q.db.QueryRow(ctx, joined,
+		arg.SizeBytes,
+		arg.Crc64,
+		arg.ID,
+		arg.Tenant,
+	)
 	var i Upload
 	err := row.Scan(
 		&i.ID,
@@ -91,11 +102,16 @@ func (q *Queries) Joined(ctx context.Context, arg JoinedParams) (Upload, error) 
 }
 
 const listPartials = `-- name: ListPartials :many
-SELECT p.id, p.tenant, p.size_bytes, p.offset_bytes, p.epoch, p.state, p.crc64, p.metadata, p.expires_at, p.sweep_at, p.created_at, p.updated_at, p.concat, p.concat_header, p.compose_at, p.holder, p.once, p.composers FROM concats AS c JOIN uploads AS p ON p.id = c.partial_id WHERE c.final_id = $1 ORDER BY c.position
+SELECT p.id, p.tenant, p.size_bytes, p.offset_bytes, p.epoch, p.state, p.crc64, p.metadata, p.expires_at, p.sweep_at, p.created_at, p.updated_at, p.concat, p.concat_header, p.compose_at, p.holder, p.once, p.composers FROM concats AS c JOIN uploads AS p ON p.id = c.partial_id WHERE c.final_id = $1 AND p.tenant = $2 ORDER BY c.position
 `
 
-func (q *Queries) ListPartials(ctx context.Context, finalID string) ([]Upload, error) {
-	rows, err := q.db.Query(ctx, listPartials, finalID)
+type ListPartialsParams struct {
+	FinalID string
+	Tenant  string
+}
+
+func (q *Queries) ListPartials(ctx context.Context, arg ListPartialsParams) ([]Upload, error) {
+	rows, err := q.db.Query(ctx, listPartials, arg.FinalID, arg.Tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -135,15 +151,20 @@ func (q *Queries) ListPartials(ctx context.Context, finalID string) ([]Upload, e
 
 const lockFinals = `-- name: LockFinals :many
 SELECT id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers FROM uploads
-WHERE state = 'open' AND concat = 'final' AND id IN (SELECT c.final_id FROM concats AS c WHERE c.partial_id = $1)
+WHERE tenant = $1 AND state = 'open' AND concat = 'final' AND id IN (SELECT c.final_id FROM concats AS c WHERE c.partial_id = $2)
 ORDER BY id
 FOR UPDATE
 `
 
+type LockFinalsParams struct {
+	Tenant    string
+	PartialID string
+}
+
 // LockFinals returns the final uploads that wait for a partial one. Of several partial ones that are finished at once the
 // last to come here sees the others finished.
-func (q *Queries) LockFinals(ctx context.Context, partialID string) ([]Upload, error) {
-	rows, err := q.db.Query(ctx, lockFinals, partialID)
+func (q *Queries) LockFinals(ctx context.Context, arg LockFinalsParams) ([]Upload, error) {
+	rows, err := q.db.Query(ctx, lockFinals, arg.Tenant, arg.PartialID)
 	if err != nil {
 		return nil, err
 	}
@@ -235,13 +256,18 @@ func (q *Queries) LockPartials(ctx context.Context, arg LockPartialsParams) ([]U
 }
 
 const release = `-- name: Release :exec
-WITH released AS (DELETE FROM concats WHERE final_id = $1 RETURNING partial_id)
+WITH released AS (DELETE FROM concats WHERE final_id = $2 RETURNING partial_id)
 UPDATE uploads SET sweep_at = clock_timestamp()
-WHERE id IN (SELECT partial_id FROM released) AND state = 'gone'
+WHERE id IN (SELECT partial_id FROM released) AND tenant = $1 AND state = 'gone'
 `
 
+type ReleaseParams struct {
+	Tenant  string
+	FinalID string
+}
+
 // Release drops the references of a final upload, and has the parts of partial ones that have ended swept.
-func (q *Queries) Release(ctx context.Context, finalID string) error {
-	_, err := q.db.Exec(ctx, release, finalID)
+func (q *Queries) Release(ctx context.Context, arg ReleaseParams) error {
+	_, err := q.db.Exec(ctx, release, arg.Tenant, arg.FinalID)
 	return err
 }

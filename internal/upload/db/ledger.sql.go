@@ -13,7 +13,7 @@ import (
 const advance = `-- name: Advance :one
 UPDATE uploads
 SET offset_bytes = $1, crc64 = $2, expires_at = clock_timestamp() + $3::interval, updated_at = clock_timestamp()
-WHERE id = $4 AND epoch = $5 AND state = 'open' AND offset_bytes = $6
+WHERE id = $4 AND tenant = $5 AND epoch = $6 AND state = 'open' AND offset_bytes = $7
 RETURNING id, tenant, size_bytes, offset_bytes, epoch, state, crc64, metadata, expires_at, sweep_at, created_at, updated_at, concat, concat_header, compose_at, holder, once, composers
 `
 
@@ -22,6 +22,7 @@ type AdvanceParams struct {
 	Crc64     int64
 	Expiry    time.Duration
 	ID        string
+	Tenant    string
 	Epoch     int64
 	FromBytes int64
 }
@@ -33,6 +34,7 @@ func (q *Queries) Advance(ctx context.Context, arg AdvanceParams) (Upload, error
 		arg.Crc64,
 		arg.Expiry,
 		arg.ID,
+		arg.Tenant,
 		arg.Epoch,
 		arg.FromBytes,
 	)
@@ -120,17 +122,18 @@ const completeUpload = `-- name: CompleteUpload :exec
 UPDATE uploads
 SET state = 'complete', sweep_at = clock_timestamp() + $1::interval, updated_at = clock_timestamp(),
     compose_at = CASE WHEN concat IN ('final', 'batches') OR EXISTS (SELECT FROM parts WHERE upload_id = uploads.id AND start_bytes > 0) THEN clock_timestamp() END
-WHERE id = $2 AND state = 'open'
+WHERE id = $2 AND tenant = $3 AND state = 'open'
 `
 
 type CompleteUploadParams struct {
-	Grace time.Duration
-	ID    string
+	Grace  time.Duration
+	ID     string
+	Tenant string
 }
 
 // CompleteUpload also has the parts made one object, unless there is but one.
 func (q *Queries) CompleteUpload(ctx context.Context, arg CompleteUploadParams) error {
-	_, err := q.db.Exec(ctx, completeUpload, arg.Grace, arg.ID)
+	_, err := q.db.Exec(ctx, completeUpload, arg.Grace, arg.ID, arg.Tenant)
 	return err
 }
 
@@ -176,16 +179,21 @@ func (q *Queries) DeclareLength(ctx context.Context, arg DeclareLengthParams) (U
 
 const deleteParts = `-- name: DeleteParts :many
 DELETE FROM parts
-WHERE upload_id = $1 AND NOT EXISTS (
+WHERE upload_id = (SELECT u.id FROM uploads AS u WHERE u.id = $1 AND u.tenant = $2) AND NOT EXISTS (
     SELECT FROM concats JOIN uploads AS f ON f.id = concats.final_id
     WHERE concats.partial_id = $1 AND f.state <> 'gone'
 )
 RETURNING object_key
 `
 
+type DeletePartsParams struct {
+	UploadID string
+	Tenant   string
+}
+
 // DeleteParts empties a manifest, unless a final upload needs it.
-func (q *Queries) DeleteParts(ctx context.Context, uploadID string) ([]string, error) {
-	rows, err := q.db.Query(ctx, deleteParts, uploadID)
+func (q *Queries) DeleteParts(ctx context.Context, arg DeletePartsParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, deleteParts, arg.UploadID, arg.Tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -331,11 +339,16 @@ func (q *Queries) GetUpload(ctx context.Context, arg GetUploadParams) (GetUpload
 }
 
 const holder = `-- name: Holder :one
-SELECT holder FROM uploads WHERE id = $1
+SELECT holder FROM uploads WHERE id = $1 AND tenant = $2
 `
 
-func (q *Queries) Holder(ctx context.Context, id string) (string, error) {
-	row := q.db.QueryRow(ctx, holder, id)
+type HolderParams struct {
+	ID     string
+	Tenant string
+}
+
+func (q *Queries) Holder(ctx context.Context, arg HolderParams) (string, error) {
+	row := q.db.QueryRow(ctx, holder, arg.ID, arg.Tenant)
 	var holder string
 	err := row.Scan(&holder)
 	return holder, err
@@ -424,11 +437,17 @@ func (q *Queries) KeepUpload(ctx context.Context, arg KeepUploadParams) (int64, 
 }
 
 const lastPart = `-- name: LastPart :one
-SELECT upload_id, start_bytes, size_bytes, object_key, etag, crc64 FROM parts WHERE upload_id = $1 ORDER BY start_bytes DESC LIMIT 1
+SELECT upload_id, start_bytes, size_bytes, object_key, etag, crc64 FROM parts
+WHERE upload_id = (SELECT u.id FROM uploads AS u WHERE u.id = $1 AND u.tenant = $2) ORDER BY start_bytes DESC LIMIT 1
 `
 
-func (q *Queries) LastPart(ctx context.Context, uploadID string) (Part, error) {
-	row := q.db.QueryRow(ctx, lastPart, uploadID)
+type LastPartParams struct {
+	UploadID string
+	Tenant   string
+}
+
+func (q *Queries) LastPart(ctx context.Context, arg LastPartParams) (Part, error) {
+	row := q.db.QueryRow(ctx, lastPart, arg.UploadID, arg.Tenant)
 	var i Part
 	err := row.Scan(
 		&i.UploadID,
@@ -442,17 +461,18 @@ func (q *Queries) LastPart(ctx context.Context, uploadID string) (Part, error) {
 }
 
 const leave = `-- name: Leave :exec
-UPDATE uploads SET holder = '' WHERE id = $1 AND epoch = $2 AND state = 'open'
+UPDATE uploads SET holder = '' WHERE id = $1 AND tenant = $2 AND epoch = $3 AND state = 'open'
 `
 
 type LeaveParams struct {
-	ID    string
-	Epoch int64
+	ID     string
+	Tenant string
+	Epoch  int64
 }
 
 // Leave says that the writer is done. It is not the safety: that is the epoch.
 func (q *Queries) Leave(ctx context.Context, arg LeaveParams) error {
-	_, err := q.db.Exec(ctx, leave, arg.ID, arg.Epoch)
+	_, err := q.db.Exec(ctx, leave, arg.ID, arg.Tenant, arg.Epoch)
 	return err
 }
 
@@ -510,17 +530,18 @@ func (q *Queries) PutPart(ctx context.Context, arg PutPartParams) error {
 }
 
 const renewOnce = `-- name: RenewOnce :exec
-UPDATE uploads SET expires_at = clock_timestamp() + $1::interval WHERE id = $2 AND state = 'open' AND once
+UPDATE uploads SET expires_at = clock_timestamp() + $1::interval WHERE id = $2 AND tenant = $3 AND state = 'open' AND once
 `
 
 type RenewOnceParams struct {
 	Expiry time.Duration
 	ID     string
+	Tenant string
 }
 
 // RenewOnce keeps an upload that one request writes from expiring while that goes on.
 func (q *Queries) RenewOnce(ctx context.Context, arg RenewOnceParams) error {
-	_, err := q.db.Exec(ctx, renewOnce, arg.Expiry, arg.ID)
+	_, err := q.db.Exec(ctx, renewOnce, arg.Expiry, arg.ID, arg.Tenant)
 	return err
 }
 

@@ -14,12 +14,12 @@ SELECT @final_id, p.position, p.id FROM unnest(@partial_ids::text[]) WITH ORDINA
 -- last to come here sees the others finished.
 -- name: LockFinals :many
 SELECT * FROM uploads
-WHERE state = 'open' AND concat = 'final' AND id IN (SELECT c.final_id FROM concats AS c WHERE c.partial_id = @partial_id)
+WHERE tenant = @tenant AND state = 'open' AND concat = 'final' AND id IN (SELECT c.final_id FROM concats AS c WHERE c.partial_id = @partial_id)
 ORDER BY id
 FOR UPDATE;
 
 -- name: ListPartials :many
-SELECT p.* FROM concats AS c JOIN uploads AS p ON p.id = c.partial_id WHERE c.final_id = @final_id ORDER BY c.position;
+SELECT p.* FROM concats AS c JOIN uploads AS p ON p.id = c.partial_id WHERE c.final_id = @final_id AND p.tenant = @tenant ORDER BY c.position;
 
 -- Join makes the manifest of a final upload out of those of its partial ones.
 -- name: Join :exec
@@ -31,16 +31,16 @@ WHERE c.final_id = @final_id;
 -- name: Joined :one
 UPDATE uploads
 SET size_bytes = @size_bytes, offset_bytes = @size_bytes, crc64 = @crc64, updated_at = clock_timestamp()
-WHERE id = @id AND state = 'open'
+WHERE id = @id AND tenant = @tenant AND state = 'open'
 RETURNING *;
 
 -- FinalExpiry is when the first of the partial uploads ends that a final one waits for.
 -- name: FinalExpiry :one
 SELECT coalesce(min(p.expires_at), clock_timestamp())::timestamptz AS expires_at FROM concats AS c JOIN uploads AS p ON p.id = c.partial_id
-WHERE c.final_id = @final_id AND p.offset_bytes IS DISTINCT FROM p.size_bytes;
+WHERE c.final_id = @final_id AND p.tenant = @tenant AND p.offset_bytes IS DISTINCT FROM p.size_bytes;
 
 -- Release drops the references of a final upload, and has the parts of partial ones that have ended swept.
 -- name: Release :exec
 WITH released AS (DELETE FROM concats WHERE final_id = @final_id RETURNING partial_id)
 UPDATE uploads SET sweep_at = clock_timestamp()
-WHERE id IN (SELECT partial_id FROM released) AND state = 'gone';
+WHERE id IN (SELECT partial_id FROM released) AND tenant = @tenant AND state = 'gone';

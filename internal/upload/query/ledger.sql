@@ -20,7 +20,7 @@ RETURNING *;
 -- name: Advance :one
 UPDATE uploads
 SET offset_bytes = @to_bytes, crc64 = @crc64, expires_at = clock_timestamp() + @expiry::interval, updated_at = clock_timestamp()
-WHERE id = @id AND epoch = @epoch AND state = 'open' AND offset_bytes = @from_bytes
+WHERE id = @id AND tenant = @tenant AND epoch = @epoch AND state = 'open' AND offset_bytes = @from_bytes
 RETURNING *;
 
 -- DeclareLength sets the length of an upload that was created without one.
@@ -35,7 +35,7 @@ RETURNING *;
 UPDATE uploads
 SET state = 'complete', sweep_at = clock_timestamp() + @grace::interval, updated_at = clock_timestamp(),
     compose_at = CASE WHEN concat IN ('final', 'batches') OR EXISTS (SELECT FROM parts WHERE upload_id = uploads.id AND start_bytes > 0) THEN clock_timestamp() END
-WHERE id = @id AND state = 'open';
+WHERE id = @id AND tenant = @tenant AND state = 'open';
 
 -- EndUpload ends an open upload without completing it; raising the epoch stops its writer. A partial one is open even
 -- when it is full.
@@ -84,19 +84,20 @@ ON CONFLICT (upload_id, start_bytes) DO UPDATE
 SET size_bytes = excluded.size_bytes, object_key = excluded.object_key, etag = excluded.etag, crc64 = excluded.crc64;
 
 -- name: LastPart :one
-SELECT * FROM parts WHERE upload_id = @upload_id ORDER BY start_bytes DESC LIMIT 1;
+SELECT * FROM parts
+WHERE upload_id = (SELECT u.id FROM uploads AS u WHERE u.id = @upload_id AND u.tenant = @tenant) ORDER BY start_bytes DESC LIMIT 1;
 
 -- name: PartKeys :many
 SELECT object_key FROM parts WHERE upload_id = @upload_id;
 
 -- RenewOnce keeps an upload that one request writes from expiring while that goes on.
 -- name: RenewOnce :exec
-UPDATE uploads SET expires_at = clock_timestamp() + @expiry::interval WHERE id = @id AND state = 'open' AND once;
+UPDATE uploads SET expires_at = clock_timestamp() + @expiry::interval WHERE id = @id AND tenant = @tenant AND state = 'open' AND once;
 
 -- DeleteParts empties a manifest, unless a final upload needs it.
 -- name: DeleteParts :many
 DELETE FROM parts
-WHERE upload_id = @upload_id AND NOT EXISTS (
+WHERE upload_id = (SELECT u.id FROM uploads AS u WHERE u.id = @upload_id AND u.tenant = @tenant) AND NOT EXISTS (
     SELECT FROM concats JOIN uploads AS f ON f.id = concats.final_id
     WHERE concats.partial_id = @upload_id AND f.state <> 'gone'
 )
@@ -104,10 +105,10 @@ RETURNING object_key;
 
 -- Leave says that the writer is done. It is not the safety: that is the epoch.
 -- name: Leave :exec
-UPDATE uploads SET holder = '' WHERE id = @id AND epoch = @epoch AND state = 'open';
+UPDATE uploads SET holder = '' WHERE id = @id AND tenant = @tenant AND epoch = @epoch AND state = 'open';
 
 -- name: Holder :one
-SELECT holder FROM uploads WHERE id = @id;
+SELECT holder FROM uploads WHERE id = @id AND tenant = @tenant;
 
 -- AskToLeave is heard by Store.Heard of the holder.
 -- name: AskToLeave :exec
