@@ -134,7 +134,7 @@ func (s *Store) listSoon(ctx context.Context, id string) error {
 // wants tells whether the key of an object is one that the watch takes. What ends
 // in a slash is a folder, as some clients draw them, and probes are the doctor's.
 func (w Watch) wants(key string) bool {
-	if !strings.HasPrefix(key, w.Prefix) || strings.HasSuffix(key, "/") || isProbe(key) || !storable(key) {
+	if !strings.HasPrefix(key, w.Prefix) || strings.HasSuffix(key, "/") || isProbe(key) || !storable(key) || !straight(key) {
 		return false
 	}
 	for _, suffix := range w.Suffixes {
@@ -145,7 +145,18 @@ func (w Watch) wants(key string) bool {
 	return len(w.Suffixes) == 0
 }
 
-// storable reports whether Postgres can hold a text that is not empty.
+// straight tells that a key has no . or .. between slashes. A server that keeps
+// objects as files gives another object for such a key, which may be anybody's.
+func straight(key string) bool {
+	for part := range strings.SplitSeq(key, "/") {
+		if part == "." || part == ".." {
+			return false
+		}
+	}
+	return true
+}
+
+// storable reports whether S3 can have a bucket or key of that name, and Postgres hold it.
 func storable(text string) bool {
-	return text != "" && utf8.ValidString(text) && strings.IndexByte(text, 0) < 0
+	return text != "" && len(text) <= maxKeyBytes && utf8.ValidString(text) && strings.IndexByte(text, 0) < 0
 }

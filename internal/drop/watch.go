@@ -167,6 +167,9 @@ func (s *Store) check(d Draft) error {
 		if len(text) > maxKeyBytes || !utf8.ValidString(text) || strings.IndexByte(text, 0) >= 0 {
 			return &DraftError{field, "must be UTF-8 text of at most 1024 bytes"}
 		}
+		if field != "suffixes" && !straight(text) {
+			return &DraftError{field, "must not have . or .. between slashes"}
+		}
 	}
 	switch {
 	case d.Tenant == "":

@@ -23,6 +23,8 @@ func TestAddRefuses(t *testing.T) {
 		"Sluice's own":          {"bucket", func(d *drop.Draft) { d.Bucket = w.own.Bucket }},
 		"a missing bucket":      {"bucket", func(d *drop.Draft) { d.Bucket = "there-is-none" }},
 		"no text":               {"prefix", func(d *drop.Draft) { d.Prefix = "\xff" }},
+		"above a folder":        {"prefix", func(d *drop.Draft) { d.Prefix = "in/../rival/" }},
+		"to move above it":      {"move_to", func(d *drop.Draft) { d.After, d.MoveTo = drop.Move, "done/../rival/" }},
 		"an unknown after":      {"after", func(d *drop.Draft) { d.After = "burn" }},
 		"to move nowhere":       {"move_to", func(d *drop.Draft) { d.After = drop.Move }},
 		"to move into itself":   {"move_to", func(d *drop.Draft) { d.After, d.MoveTo = drop.Move, "in/done/" }},
