@@ -147,6 +147,7 @@ func TestMalformedChunks(t *testing.T) {
 		{"no number", `{"chunk_data":[],"total_chunks":1}`, 400, "chunk_number: is missing"},
 		{"no total", `{"chunk_data":[],"chunk_number":1}`, 400, "total_chunks: is missing"},
 		{"data twice", `{"chunk_data":[],"chunk_data":[]}`, 400, "chunk_data: must be given once"},
+		{"setting twice", chunkBody("s", 1, 3, `[{"amount":1}]`, `,"parse_config":{},"parse_config":{}`), 400, "parse_config: must be given once"},
 		{"data no array", `{"chunk_data":{}}`, 400, "not the JSON"},
 		{"cut", `{"chunk_number":1,"chunk_data":[{}`, 400, "ends too early"},
 		{"too large", chunkBody("s", 1, 3, `[{"x":"`+strings.Repeat("x", 100_000)+`"}]`), 413, "larger than the 100000 bytes"},

@@ -72,15 +72,7 @@ func readBulk(r *request) (d job.Draft, contentType string, err error) {
 		if err != nil {
 			return d, "", err
 		}
-		switch {
-		case key == "object", key == "operation", key == "content_type":
-			said[key], err = readText(key, in)
-		case slices.Contains(configKeys, key):
-			err = readConfig(&d, key, in)
-		default:
-			err = in.Skip()
-		}
-		if err != nil {
+		if err := bulkMember(&d, in, said, key); err != nil {
 			return d, "", err
 		}
 	}
@@ -93,6 +85,23 @@ func readBulk(r *request) (d job.Draft, contentType string, err error) {
 		return d, "", badField("content_type", "must be csv or json")
 	}
 	return d, contentType, checkConfigs(d)
+}
+
+// bulkMember reads one member of that.
+func bulkMember(d *job.Draft, in *transaction.Body, said map[string]string, key string) (err error) {
+	_, twice := said[key]
+	switch {
+	case twice:
+		err = badField(key, "must be given once")
+	case key == "object", key == "operation", key == "content_type":
+		said[key], err = readText(key, in)
+	case slices.Contains(configKeys, key):
+		said[key] = ""
+		err = readConfig(d, key, in)
+	default:
+		err = in.Skip()
+	}
+	return err
 }
 
 // uploadBatch takes one batch of a job's.

@@ -97,9 +97,10 @@ func (c *chunk) read() error {
 	}
 }
 
+var chunkKeys = []string{"chunk_data", "chunk_number", "total_chunks", "session_id"}
+
 func (c *chunk) member(in *transaction.Body, seen map[string]bool, key string) (err error) {
-	switch key {
-	case "chunk_data", "chunk_number", "total_chunks", "session_id":
+	if slices.Contains(chunkKeys, key) || slices.Contains(configKeys, key) {
 		err = once(seen, key)
 	}
 	switch {

@@ -38,16 +38,17 @@ type taking struct {
 	*request
 
 	draft  job.Draft
-	stored bool           // store was called
-	intake *upload.Intake // nil before, and where the first answer is given again
-	size   int64          // of the bytes
-	digest hash.Hash      // of them; nil without an Idempotency-Key
+	given  map[string]bool // settings that have come
+	stored bool            // store was called
+	intake *upload.Intake  // nil before, and where the first answer is given again
+	size   int64           // of the bytes
+	digest hash.Hash       // of them; nil without an Idempotency-Key
 }
 
 // take makes one job of what read takes from the request.
 func (g *Gateway) take(channel string, read func(*taking) error) func(*request) error {
 	return func(r *request) error {
-		t := &taking{request: r, draft: job.Draft{Tenant: r.tenant, Channel: channel}}
+		t := &taking{request: r, draft: job.Draft{Tenant: r.tenant, Channel: channel}, given: map[string]bool{}}
 		if r.claim != nil {
 			t.digest = sha256.New()
 		}
@@ -77,6 +78,9 @@ func (g *Gateway) take(channel string, read func(*taking) error) func(*request) 
 func (t *taking) set(name, value string) error {
 	if !utf8.ValidString(value) || strings.Contains(value, "\x00") {
 		return badField(name, "must be UTF-8 text")
+	}
+	if err := once(t.given, name); err != nil {
+		return err
 	}
 	d := &t.draft
 	switch name {

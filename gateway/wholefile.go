@@ -78,7 +78,10 @@ func streamUpload(t *taking) error {
 		return newProblem(http.StatusUnsupportedMediaType, "The Content-Type must be application/octet-stream, text/csv or application/x-ndjson.")
 	}
 	for _, name := range append([]string{"filename", "sha256"}, configKeys...) {
-		if value := t.c.QueryParam(name); value != "" {
+		for _, value := range t.c.QueryParams()[name] {
+			if value == "" {
+				continue
+			}
 			if err := t.set(name, value); err != nil {
 				return err
 			}

@@ -197,6 +197,7 @@ func TestMalformedWholeFiles(t *testing.T) {
 	}
 	twice, twiceBody := form(t, "file", smallCSV, "file", smallCSV)
 	none, noneBody := form(t, "aggregate_config", "{}")
+	again, againBody := form(t, "file", smallCSV, "parse_config", "{}", "parse_config", "{}")
 	late, lateBody := form(t, "file", smallCSV, "aggregate_config", `{"group_by":"moon"}`)
 	long, longBody := form(t, "parse_config", strings.Repeat("x", 9_000)+strings.Repeat("x", 65_000))
 	csv, ndjson, json := fields{"Content-Type": "text/csv"}, fields{"Content-Type": "application/x-ndjson"}, fields{"Content-Type": "application/json"}
@@ -213,6 +214,8 @@ func TestMalformedWholeFiles(t *testing.T) {
 		{"cut form", "upload-file/", formType, bytes.NewReader(whole[:len(whole)-20]), 400, "boundary"},
 		{"two files", "upload-file/", twice, twiceBody, 400, "file: must be given once"},
 		{"no file", "upload-file/", none, noneBody, 400, "file: is missing"},
+		{"setting of a form twice", "upload-file/", again, againBody, 400, "parse_config: must be given once"},
+		{"setting of a query twice", "stream-upload/?filename=a&filename=b", csv, text(smallCSV), 400, "filename: must be given once"},
 		{"bad setting behind the file", "upload-file/", late, lateBody, 400, "aggregate_config.group_by"},
 		{"long setting", "upload-file/", long, longBody, 413, "larger than the 10000 bytes"},
 		{"other type", "stream-upload/", json, text("{}"), 415, "Content-Type"},
@@ -224,6 +227,7 @@ func TestMalformedWholeFiles(t *testing.T) {
 		{"no JSON", "process-transactions/", json, text("account_id,date"), 400, "at byte 0"},
 		{"an array", "process-transactions/", json, text("[]"), 400, "body: is not the JSON"},
 		{"no data", "process-transactions/", json, text(`{"rows":[]}`), 400, "data: is missing"},
+		{"setting twice", "process-transactions/", json, text(`{"parse_config":{},"data":[],"parse_config":{}}`), 400, "parse_config: must be given once"},
 		{"data twice", "process-transactions/", json, text(`{"data":[],"data":[]}`), 400, "data: must be given once"},
 		{"data no array", "process-transactions/", json, text(`{"data":{}}`), 400, "at byte 8"},
 		{"cut JSON", "process-transactions/", json, text(`{"data":[{"account_id":"A"}`), 400, "ends too early"},
