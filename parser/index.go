@@ -16,13 +16,16 @@ const (
 // line feed outside of quotes. Whether a byte is inside is the parity of the
 // quotes before it. That holds as long as quotes stand only where they may, so
 // the index watches over it and stops before the first strip in which one does
-// not: what it tells is what a scan byte by byte would tell.
+// not: what it tells is what a scan byte by byte would tell. It stops likewise where a
+// record has more fields than any that is booked, or as many lines: so what it holds
+// does not grow with a record that has nothing else.
 type index struct {
 	kernel    kernel
 	delimiter byte
 	quotes    quoting
 	ends      []uint32 // where fields end, twice, and one more where the record ends too
 	inner     []uint32 // where line feeds are inside quotes
+	open      int      // places kept of the record that is open; those of its last strip may be of the one before
 	feeds     [stripLen]uint64
 }
 
@@ -79,23 +82,37 @@ func prefixXor(x uint64) uint64 {
 
 // reset forgets what was found. What comes next begins a record.
 func (x *index) reset() {
-	x.quotes, x.ends, x.inner = atRecord(), x.ends[:0], x.inner[:0]
+	x.quotes, x.ends, x.inner, x.open = atRecord(), x.ends[:0], x.inner[:0], 0
 }
 
 // add indexes buf[from:to] after what was indexed before and returns how far it
-// came: to, or the beginning of the strip in which a quote breaks the rules.
+// came: to, or the beginning of the strip in which a quote breaks the rules, or a
+// record has too many places.
 func (x *index) add(buf []byte, from, to int) int {
 	for from < to {
 		strip := buf[from:min(from+stripBytes, to)]
 		known, ends, inner := x.quotes, len(x.ends), len(x.inner)
 		x.addStrip(strip, from)
-		if x.quotes.broken != 0 {
+		x.count(ends, inner)
+		if x.quotes.broken != 0 || x.open > maxFields {
 			x.quotes, x.ends, x.inner = known, x.ends[:ends], x.inner[:inner]
 			return from
 		}
 		from += len(strip)
 	}
 	return to
+}
+
+// count counts the places of a strip, which are those from the given ones on.
+func (x *index) count(ends, inner int) {
+	lines := len(x.inner) - inner
+	for i := len(x.ends) - 1; i >= ends; i-- {
+		if x.ends[i]&1 == 1 {
+			x.open = len(x.ends) - 1 - i + lines
+			return
+		}
+	}
+	x.open += len(x.ends) - ends + lines
 }
 
 func (x *index) addStrip(strip []byte, at int) {

@@ -35,8 +35,7 @@ type hostileFile struct {
 // of a gateway and a worker of its own, and the honest file behind it is worked.
 // By themselves lines have 64 MiB, and groups and rejects are some 300,000 for
 // sums of 8 MiB; the variables make it 2 GiB, and 20 million for the default. Memory
-// is told, and held to its limit where they do: with 8 MiB a line of fields takes 125
-// to 138 MiB by the machine's load.
+// is told, and held to its limit where they do.
 func TestHostileFiles(t *testing.T) {
 	budget, long := int64(8<<20), os.Getenv(hostileGroupsEnv) != ""
 	if long {
