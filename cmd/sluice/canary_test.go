@@ -158,7 +158,7 @@ func newAviary(t *testing.T) (a *aviary, traces *otlpCollector, s3 *devtest.S3, 
 		"SLUICE_S3_ENDPOINT=" + s3.Config.Endpoint, "SLUICE_S3_BUCKET=" + s3.Config.Bucket,
 		"SLUICE_S3_ACCESS_KEY_ID=" + s3.Config.AccessKeyID, "SLUICE_S3_SECRET_ACCESS_KEY=" + a.canaries["S3 secret"],
 		"SLUICE_API_KEY=" + canaryKey, "SLUICE_ADMIN_KEY=" + a.canaries["admin key"], "SLUICE_HOOK_SECRET=" + a.canaries["hook secret"],
-		"SLUICE_WATCH_AREAS=acme=own/in/", "SLUICE_WEBHOOK_ALLOW=127.0.0.0/8",
+		"SLUICE_WATCH_AREAS=acme=drops/in/", "SLUICE_WEBHOOK_ALLOW=127.0.0.0/8",
 		"SLUICE_LOG_LEVEL=debug", "OTEL_BSP_SCHEDULE_DELAY=100", "SLUICE_LOG_FORMAT=json", "SLUICE_HTTP_ADDR=127.0.0.1:0", "SLUICE_OPS_ADDR=127.0.0.1:0",
 	}, traced...), issuer...)
 	if out, err := command(t, a.env, "migrate", "up").CombinedOutput(); err != nil {
@@ -330,6 +330,9 @@ func TestCanaries(t *testing.T) {
 	t.Parallel()
 	a, traces, s3, pg := newAviary(t)
 	a.doors()
+	a.batches()
+	a.drops(s3)
+	a.imports()
 	a.credentials()
 	a.said["/metrics of the gateway"] = a.metrics(a.gateway.url, a.canaries["admin key"])
 	a.said["/metrics of the worker"] = a.metrics(a.worker.url, "")

@@ -62,7 +62,7 @@ func (s *Store) act(ctx context.Context, jobID string) (more bool, err error) {
 	d := due.Drop
 	r := db.RecordActionParams{ID: d.ID}
 	if r.Outcome, err = s.dispose(ctx, d, job.State(due.State)); err != nil {
-		s.log.WarnContext(ctx, "object not disposed of", slog.String("job_id", d.JobID), slog.String("object_key", d.ObjectKey), slog.Any("err", err))
+		s.log.WarnContext(ctx, "object not disposed of", slog.String("job_id", d.JobID), slog.Any("err", err))
 		return true, nil // due again after the lease; the others need not wait for it
 	}
 	r.Gone = r.Outcome == outcomeMoved || r.Outcome == outcomeDeleted || r.Outcome == outcomeGone
@@ -71,7 +71,7 @@ func (s *Store) act(ctx context.Context, jobID string) (more bool, err error) {
 	if err := s.as(scope.System).RecordAction(ctx, r); err != nil {
 		return false, fmt.Errorf("record action: %w", err)
 	}
-	s.log.InfoContext(ctx, "object disposed of", slog.String("job_id", d.JobID), slog.String("object_key", d.ObjectKey), slog.String("outcome", r.Outcome))
+	s.log.InfoContext(ctx, "object disposed of", slog.String("job_id", d.JobID), slog.String("outcome", r.Outcome))
 	return true, nil
 }
 

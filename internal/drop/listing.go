@@ -145,7 +145,7 @@ func (s *Store) takePage(ctx context.Context, w Watch, bucket *blob.Bucket, page
 			continue // deleted since
 		}
 		if errors.Is(err, blob.ErrDenied) { // to be seen, and no reason to withhold those behind it
-			s.log.WarnContext(ctx, "object not readable", slog.String("watch_id", w.ID), slog.String("object_key", o.Key), slog.Any("err", err))
+			s.log.WarnContext(ctx, "object not readable", slog.String("watch_id", w.ID), slog.Any("err", err))
 			continue
 		}
 		if err == nil {

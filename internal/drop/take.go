@@ -31,15 +31,15 @@ func (s *Store) take(ctx context.Context, w Watch, found blob.Found) error {
 	if !w.wants(found.Key) || w.older(found) {
 		return nil
 	}
-	taken := false
+	id := "" // of its job
 	err := s.within(func(begin beginTx) error {
 		return s.cfg.Jobs.InTx(ctx, scope.Tenant(w.Tenant), func(tx pgx.Tx) (err error) {
-			taken, err = s.takeTx(ctx, tx, w, found, begin)
+			id, err = s.takeTx(ctx, tx, w, found, begin)
 			return err
 		})
 	})
-	if err == nil && taken {
-		s.log.InfoContext(ctx, "object taken", slog.String("watch_id", w.ID), slog.String("object_key", found.Key))
+	if err == nil && id != "" {
+		s.log.InfoContext(ctx, "object taken", slog.String("watch_id", w.ID), slog.String("job_id", id))
 	}
 	return err
 }
@@ -77,12 +77,13 @@ func (w Watch) older(found blob.Found) bool {
 	return found.ModifiedAt.Unix() < w.Since.Unix()
 }
 
-func (s *Store) takeTx(ctx context.Context, tx pgx.Tx, w Watch, found blob.Found, begin beginTx) (bool, error) {
+// takeTx returns the id of the job that it makes, "" where it makes none.
+func (s *Store) takeTx(ctx context.Context, tx pgx.Tx, w Watch, found blob.Found, begin beginTx) (jobID string, err error) {
 	q := db.New(tx)
 	if _, err := q.HoldWatch(ctx, w.ID); errors.Is(err, pgx.ErrNoRows) {
-		return false, nil // removed meanwhile
+		return "", nil // removed meanwhile
 	} else if err != nil {
-		return false, fmt.Errorf("hold watch %s: %w", w.ID, err)
+		return "", fmt.Errorf("hold watch %s: %w", w.ID, err)
 	}
 	id := job.NewID()
 	n, err := q.InsertDrop(ctx, db.InsertDropParams{
@@ -91,18 +92,18 @@ func (s *Store) takeTx(ctx context.Context, tx pgx.Tx, w Watch, found blob.Found
 		Waiting: w.InOrder, After: string(w.After), MoveTo: w.target(found.Key, id),
 	})
 	if err != nil {
-		return false, fmt.Errorf("record object %s: %w", found.Key, err)
+		return "", fmt.Errorf("record object %s: %w", found.Key, err)
 	}
 	if n == 0 {
-		return false, nil
+		return "", nil
 	}
 	if err := s.cfg.Jobs.CreateTx(audit.As(ctx, audit.WatchActor+w.ID), tx, w.draft(id, found)); err != nil {
-		return false, err
+		return "", err
 	}
 	if w.InOrder {
-		return true, nil // its turn comes
+		return id, nil // its turn comes
 	}
-	return true, begin(ctx, tx, id, found.SizeBytes)
+	return id, begin(ctx, tx, id, found.SizeBytes)
 }
 
 // draft is the job of an object, with its own settings before the watch's.
