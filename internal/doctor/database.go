@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"sluice/internal/scope"
@@ -130,12 +131,11 @@ func (l *look) databaseSkew(ctx context.Context) (time.Duration, error) {
 // do: a pooler that hands out sessions by transaction loses what is said.
 func (l *look) events(ctx context.Context) {
 	const fix = "let SLUICE_DATABASE_URL lead to PostgreSQL itself, or to a pooler in session mode"
-	listener, err := l.cfg.Pool.Acquire(ctx)
+	conn, err := pgx.ConnectConfig(ctx, l.cfg.Pool.Config().ConnConfig)
 	if err != nil {
 		l.add(events, Fail, err.Error(), "see the check before it")
 		return
 	}
-	conn := listener.Hijack() // it goes on listening, and is no use to others
 	defer conn.Close(context.WithoutCancel(ctx))
 	said := rand.Text()
 	began := time.Now()

@@ -31,12 +31,11 @@ func (l *look) hook(ctx context.Context) {
 	}
 	bounded, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	listener, err := l.cfg.Pool.Acquire(bounded)
+	conn, err := pgx.ConnectConfig(bounded, l.cfg.Pool.Config().ConnConfig)
 	if err != nil {
 		l.skip("not tried: "+err.Error(), hook)
 		return
 	}
-	conn := listener.Hijack() // it goes on listening, and is no use to others
 	defer conn.Close(context.WithoutCancel(ctx))
 	if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{l.cfg.Heard}.Sanitize()); err != nil {
 		l.skip("not tried, for nobody could be listened to: "+err.Error(), hook)

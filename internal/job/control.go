@@ -103,11 +103,10 @@ func (s *Store) lockOwn(ctx context.Context, tx pgx.Tx, tenant, id string) (db.L
 // that was taken from its worker, until ctx ends or its connection breaks. What
 // was said before, or between two calls, is not heard: a heartbeat finds it.
 func (s *Store) Stops(ctx context.Context, listening func(), stop func(id string)) error {
-	pooled, err := s.pool.Acquire(ctx)
+	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig) // it goes on listening: no turn at the pool's ends with it
 	if err != nil {
 		return fmt.Errorf("listen for stops: %w", err)
 	}
-	conn := pooled.Hijack() // it goes on listening, and is no use to others
 	defer conn.Close(context.WithoutCancel(ctx))
 	if _, err := conn.Exec(ctx, "LISTEN "+stopChannel); err != nil {
 		return fmt.Errorf("listen for stops: %w", err)

@@ -221,3 +221,16 @@ func (f fixture) next(conn *pgxpool.Conn) string {
 	f.must(err)
 	return n.Payload
 }
+
+// Who listens for stops does so by a connection of its own: one of the pool's that is not
+// given back is one less for ever, each time that it breaks.
+func TestStopsTakesNoTurn(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	before := f.pool.Stat().AcquireCount()
+	ctx, leave := context.WithCancel(t.Context())
+	err := f.Stops(ctx, leave, func(string) {})
+	if !errors.Is(err, context.Canceled) || f.pool.Stat().AcquireCount() != before {
+		t.Errorf("%v, %d connections of the pool's were taken", err, f.pool.Stat().AcquireCount()-before)
+	}
+}
