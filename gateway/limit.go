@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"hash/fnv"
 	"net"
 	"net/http"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sluice/internal/job"
+	"sluice/internal/scope"
 	"sluice/internal/upload"
 )
 
@@ -43,13 +45,25 @@ func (g *Gateway) limitAddress(next echo.HandlerFunc) echo.HandlerFunc {
 		if path := c.Path(); path == "/healthz" || path == "/readyz" {
 			return next(c)
 		}
-		leave, err := g.limits.addresses.enter(network(c.RealIP()), true)
+		address := network(c.RealIP())
+		leave, err := g.limits.addresses.enter(address, true)
 		if err != nil {
 			return err
 		}
 		defer leave()
+		c.SetRequest(c.Request().WithContext(scope.InLine(c.Request().Context(), lineOf(address))))
 		return next(c)
 	}
+}
+
+// lines is in how many those wait of whom it is not known yet who they are.
+const lines = 64
+
+// lineOf returns that of an address: who sends keys that are none waits for himself.
+func lineOf(address string) string {
+	sum := fnv.New32a()
+	_, _ = sum.Write([]byte(address)) // never fails
+	return strconv.Itoa(int(sum.Sum32() % lines))
 }
 
 // limitTenant bounds what a tenant asks for, of the routes that ask for its key.

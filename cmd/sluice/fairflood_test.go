@@ -105,8 +105,11 @@ func (f *flooder) createAll() error {
 // trickle begins a PATCH, of which something has been sent when it returns.
 func (f *flooder) trickle(sockets *errgroup.Group) error {
 	status, h, err := f.ask(http.MethodPost, "", http.NoBody, "Upload-Length", "1000000")
-	if err != nil || status != http.StatusCreated {
-		return fmt.Errorf("create an upload that trickles: %d %w", status, err)
+	if err == nil && status != http.StatusCreated {
+		err = fmt.Errorf("answered %d", status)
+	}
+	if err != nil {
+		return fmt.Errorf("create an upload that trickles: %w", err)
 	}
 	id, begun := path.Base(h.Get("Location")), make(chan struct{})
 	body := &drip{begin: sync.OnceFunc(func() { close(begun) }), left: f.left, ticks: time.NewTicker(time.Second / dripsPerSecond)}

@@ -48,14 +48,18 @@ type keysCreateCmd struct {
 
 // Validate checks the settings before anything runs.
 func (c keysCreateCmd) Validate() error {
-	errs := []error{c.databaseSettings.check()}
-	if !access.ValidTenant(c.Tenant) {
-		errs = append(errs, fmt.Errorf("--tenant: %q is not 1 to 64 letters, digits, and . _ - behind the first", c.Tenant))
-	}
+	errs := []error{c.databaseSettings.check(), checkTenant(c.Tenant)}
 	if c.Expires < 0 {
 		errs = append(errs, errors.New("--expires: not below 0"))
 	}
 	return errors.Join(errs...)
+}
+
+func checkTenant(name string) error {
+	if access.ValidTenant(name) {
+		return nil
+	}
+	return fmt.Errorf("tenant: %q is not 1 to 64 letters, digits, and . _ - behind the first", name)
 }
 
 // Run makes the key and prints it.

@@ -91,8 +91,8 @@ type tenantsSetCmd struct {
 // Validate checks the settings before anything runs.
 func (c tenantsSetCmd) Validate() error {
 	err := c.databaseSettings.check()
-	if c.Tenant == "" {
-		err = errors.Join(err, errors.New("tenant: not empty"))
+	if c.Tenant != job.Everybody {
+		err = errors.Join(err, checkTenant(c.Tenant))
 	}
 	if c.Tenant == job.Everybody && (c.Priority != "" || c.MaxRunning != nil || c.Retention != nil) {
 		err = errors.Join(err, errors.New("tenant: * has no --priority, --max-running or --retention"))

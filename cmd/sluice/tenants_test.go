@@ -49,7 +49,7 @@ func TestTenantsCommand(t *testing.T) {
 		"tenants set acme --retention=30s":      "--retention",
 		"tenants set acme --retention=1m0.5s":   "--retention",
 		"tenants set acme --retention=aeons":    "--retention",
-		"tenants set --priority=low":            "tenant: not empty",
+		"tenants set --priority=low":            `tenant: "" is not 1 to 64`,
 		"tenants set acme --database-url=host":  "SLUICE_DATABASE_URL",
 	} {
 		cmd := command(t, env, strings.Fields(args)...)

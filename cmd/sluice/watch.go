@@ -73,7 +73,9 @@ type watchAddCmd struct {
 }
 
 // Validate checks the settings before anything runs.
-func (c watchAddCmd) Validate() error { return c.serverSettings.check() }
+func (c watchAddCmd) Validate() error {
+	return errors.Join(c.serverSettings.check(), checkTenant(c.Tenant))
+}
 
 // Run adds the watch and prints it.
 func (c watchAddCmd) Run(ctx context.Context, k *kong.Kong) error {

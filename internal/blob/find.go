@@ -35,7 +35,7 @@ func (b *Bucket) Look(ctx context.Context, key, versionID string) (Found, error)
 		err = absent(err)
 	}
 	if err != nil {
-		return Found{}, fmt.Errorf("head object %s: %w", key, err)
+		return Found{}, fmt.Errorf("head object: %w", err)
 	}
 	return Found{
 		Object: Object{

@@ -92,7 +92,7 @@ func (s *Store) takeTx(ctx context.Context, tx pgx.Tx, w Watch, found blob.Found
 		Waiting: w.InOrder, After: string(w.After), MoveTo: w.target(found.Key, id),
 	})
 	if err != nil {
-		return "", fmt.Errorf("record object %s: %w", found.Key, err)
+		return "", fmt.Errorf("record object: %w", err)
 	}
 	if n == 0 {
 		return "", nil

@@ -81,7 +81,10 @@ func (e *Eraser) Round(ctx context.Context) error {
 // work advances one erasure, and holds it meanwhile.
 func (e *Eraser) work(ctx context.Context, tenant string) error {
 	stop := renewal.Every(ctx, lease/3, func(ctx context.Context) bool {
-		return e.q(tenant).Postpone(ctx, db.PostponeParams{Tenant: tenant, Pause: lease}) == nil
+		if err := e.q(tenant).Postpone(ctx, db.PostponeParams{Tenant: tenant, Pause: lease}); err != nil && ctx.Err() == nil {
+			e.log.WarnContext(ctx, "erasure not held", slog.Any("err", err)) // another worker may go on with it, which does no harm
+		}
+		return true
 	})
 	defer stop()
 	err := e.advance(ctx, tenant)

@@ -39,12 +39,8 @@ func (e *Eraser) measure(ctx context.Context, tenant string) (had found, closed 
 	if p.Found != nil {
 		return had, true, json.Unmarshal(p.Found, &had)
 	}
-	for _, prefix := range prefixes(tenant) {
-		c, err := e.cfg.Bucket.Measure(ctx, prefix)
-		if err != nil {
-			return had, false, err
-		}
-		had.Objects = had.Objects.Plus(c)
+	if had.Objects, err = e.objects(ctx, tenant); err != nil {
+		return had, false, err
 	}
 	if had.Rows, err = count(ctx, e.q(tenant), tenant); err != nil {
 		return had, false, err
@@ -53,7 +49,23 @@ func (e *Eraser) measure(ctx context.Context, tenant string) (had found, closed 
 	if err != nil {
 		return had, false, err
 	}
-	return had, true, e.q(tenant).KeepFound(ctx, db.KeepFoundParams{Tenant: tenant, Found: text})
+	kept, err := e.q(tenant).KeepFound(ctx, db.KeepFoundParams{Tenant: tenant, Found: text, Keyed: had.Rows["access_keys"] > 0})
+	if err != nil {
+		return had, false, fmt.Errorf("keep what was found: %w", err)
+	}
+	had = found{}
+	return had, true, json.Unmarshal(kept, &had)
+}
+
+func (e *Eraser) objects(ctx context.Context, tenant string) (all blob.Contents, err error) {
+	for _, prefix := range prefixes(tenant) {
+		c, err := e.cfg.Bucket.Measure(ctx, prefix)
+		if err != nil {
+			return all, err
+		}
+		all = all.Plus(c)
+	}
+	return all, nil
 }
 
 func count(ctx context.Context, q *db.Queries, tenant string) (map[string]int64, error) {
@@ -70,6 +82,14 @@ func count(ctx context.Context, q *db.Queries, tenant string) (map[string]int64,
 
 // finish makes sure that nothing is left, and writes the receipt. What is left after all the next round deletes.
 func (e *Eraser) finish(ctx context.Context, tenant string, had found) error {
+	objects, err := e.objects(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	if objects.Versions > 0 {
+		e.log.WarnContext(ctx, "objects are left to the next round of an erasure", slog.Int64("versions", objects.Versions))
+		return nil
+	}
 	return pgx.BeginFunc(ctx, e.as(tenant), func(tx pgx.Tx) error {
 		q := db.New(tx)
 		left, err := count(ctx, q, tenant)

@@ -10,9 +10,10 @@ import (
 	"sluice/internal/share"
 )
 
-// TakeTurns has cfg's pool share its connections among tenants: who waits for one waits
-// for what its own tenant has asked for, and hardly for others. A tenant is whom the
-// context is bound to; all that is bound to none is one of them.
+// TakeTurns has cfg's pool share its connections among lines: who waits for one waits for
+// what its own line has asked for, and hardly for others. A line is the tenant that the
+// context is bound to, or what InLine says. The process's own work, whose context is in
+// none, takes no turn: it waits for the pool alone.
 func TakeTurns(cfg *pgxpool.Config) {
 	cfg.ConnConfig.Tracer = &turns{share: share.New(int64(cfg.MaxConns), min(1, int64(cfg.MaxConns)-1)), holders: map[*pgx.Conn]*share.Account{}}
 }
@@ -28,11 +29,25 @@ type turns struct {
 
 type turnKey struct{}
 
+type lineKey struct{}
+
+// InLine returns a context that takes turns as one of that line until it is bound to a
+// tenant: for who is not known yet. Lines are kept, so there may not be many.
+func InLine(ctx context.Context, line string) context.Context {
+	return context.WithValue(ctx, lineKey{}, line)
+}
+
 // TraceAcquireStart implements pgxpool.AcquireTracer: it returns when the turn has come,
 // or ctx has ended, with which the pool gives up too.
 func (t *turns) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
-	tenant, _ := ctx.Value(boundKey{}).(string)
-	account := t.share.Of(tenant)
+	line, ok := ctx.Value(boundKey{}).(string)
+	if !ok {
+		if line, ok = ctx.Value(lineKey{}).(string); !ok {
+			return ctx
+		}
+		line = "\x00" + line // no tenant's name
+	}
+	account := t.share.Of(line)
 	if account.Wait(ctx) != nil {
 		return ctx
 	}
@@ -57,8 +72,10 @@ func (t *turns) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, data pgxpo
 func (t *turns) TraceRelease(_ *pgxpool.Pool, data pgxpool.TraceReleaseData) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.holders[data.Conn].Release(1)
-	delete(t.holders, data.Conn)
+	if account, ok := t.holders[data.Conn]; ok {
+		account.Release(1)
+		delete(t.holders, data.Conn)
+	}
 }
 
 // TraceQueryStart implements pgx.QueryTracer, as each tracer must.

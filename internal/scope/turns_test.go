@@ -85,8 +85,7 @@ func TestTurnsOfTenants(t *testing.T) {
 	}
 }
 
-// What is not bound to a tenant takes turns too, and who gives up or gets no connection
-// keeps none from others.
+// Who gives up or gets no connection keeps none from others, known or not.
 func TestTurnsComeBack(t *testing.T) {
 	t.Parallel()
 	refused, refusals := errors.New("refused"), 0
@@ -101,7 +100,7 @@ func TestTurnsComeBack(t *testing.T) {
 			t.Fatalf("error = %v", err)
 		}
 	}
-	held, err := scope.Over(pool, scope.System).Begin(t.Context())
+	held, err := scope.Over(pool, scope.System).Begin(scope.InLine(t.Context(), "strangers"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +115,40 @@ func TestTurnsComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := ask(t.Context(), pool, "acme"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The process's own work takes no turn, so it can have all connections, and what a tenant's
+// requests hold is no more of them than before.
+func TestOwnWorkTakesNoTurn(t *testing.T) {
+	t.Parallel()
+	pool := fairPool(t, 2, connects)
+	held, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Rollback(t.Context())
+	if err := pool.Ping(t.Context()); err != nil { // by the last connection, which waits for a tenant's turn otherwise
+		t.Fatal(err)
+	}
+	if err := ask(t.Context(), pool, "acme"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Who is not known yet takes turns with the others in the line that is named, and with none
+// of a tenant's, of whatever name.
+func TestLines(t *testing.T) {
+	t.Parallel()
+	pool := fairPool(t, 2, connects)
+	strangers := scope.InLine(t.Context(), "acme")
+	held, err := pool.Begin(strangers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Rollback(t.Context())
+	if err := ask(strangers, pool, "acme"); err != nil { // by the last connection, which is only for who has none
 		t.Fatal(err)
 	}
 }

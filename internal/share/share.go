@@ -86,7 +86,7 @@ func (a *Account) giveUp(mine chan struct{}) {
 	}
 }
 
-// Try takes one if one is free for the tenant, for which nobody waits.
+// Try takes one if one is free for the tenant; those who wait have had what they may.
 func (a *Account) Try() bool {
 	a.share.mu.Lock()
 	defer a.share.mu.Unlock()

@@ -1287,7 +1287,7 @@ export interface paths {
         /**
          * Erase all that the tenant has, for good
          * @description For the role admin, of the key's own tenant, which the body names. From the answer on nothing new of the tenant is
-         *     taken, for ever: requests get 410 with the type tenant_erased. Asked again it answers with the same erasure.
+         *     taken, for ever: what would add something gets 410 with the type tenant_erased. Asked again it answers with the same erasure.
          */
         post: {
             parameters: {

@@ -194,18 +194,23 @@ func (q *Queries) IsSettled(ctx context.Context, arg IsSettledParams) (bool, err
 	return column_1, err
 }
 
-const keepFound = `-- name: KeepFound :exec
-UPDATE erasures SET found = $1 WHERE tenant = $2 AND found IS NULL
+const keepFound = `-- name: KeepFound :one
+UPDATE erasures SET found = COALESCE(found, $1), keyed = keyed OR $2::boolean WHERE tenant = $3 RETURNING found
 `
 
 type KeepFoundParams struct {
 	Found  []byte
+	Keyed  bool
 	Tenant string
 }
 
-func (q *Queries) KeepFound(ctx context.Context, arg KeepFoundParams) error {
-	_, err := q.db.Exec(ctx, keepFound, arg.Found, arg.Tenant)
-	return err
+// KeepFound keeps what was found first, and returns it: another may have begun to delete. The key that was the tenant's
+// first may have come while it began.
+func (q *Queries) KeepFound(ctx context.Context, arg KeepFoundParams) ([]byte, error) {
+	row := q.db.QueryRow(ctx, keepFound, arg.Found, arg.Keyed, arg.Tenant)
+	var found []byte
+	err := row.Scan(&found)
+	return found, err
 }
 
 const listJobs = `-- name: ListJobs :many

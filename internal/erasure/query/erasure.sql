@@ -29,8 +29,10 @@ UPDATE erasures SET due_at = clock_timestamp() + @pause::interval WHERE tenant =
 SELECT id, begun_at, (pg_snapshot_xmin(pg_current_snapshot()) > closed_by)::bool AS closed, found, clock_timestamp()::timestamptz AS clock
 FROM erasures WHERE tenant = @tenant;
 
--- name: KeepFound :exec
-UPDATE erasures SET found = @found WHERE tenant = @tenant AND found IS NULL;
+-- KeepFound keeps what was found first, and returns it: another may have begun to delete. The key that was the tenant's
+-- first may have come while it began.
+-- name: KeepFound :one
+UPDATE erasures SET found = COALESCE(found, @found), keyed = keyed OR @keyed::boolean WHERE tenant = @tenant RETURNING found;
 
 -- CountRows counts what the tenant has, in every table that has any.
 -- name: CountRows :many

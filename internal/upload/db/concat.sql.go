@@ -256,9 +256,12 @@ func (q *Queries) LockPartials(ctx context.Context, arg LockPartialsParams) ([]U
 }
 
 const release = `-- name: Release :exec
-WITH released AS (DELETE FROM concats WHERE final_id = $2 RETURNING partial_id)
+WITH released AS (
+    DELETE FROM concats WHERE final_id = (SELECT f.id FROM uploads AS f WHERE f.id = $2 AND f.tenant = $1)
+    RETURNING partial_id
+)
 UPDATE uploads SET sweep_at = clock_timestamp()
-WHERE id IN (SELECT partial_id FROM released) AND tenant = $1 AND state = 'gone'
+WHERE id IN (SELECT partial_id FROM released) AND uploads.tenant = $1 AND state = 'gone'
 `
 
 type ReleaseParams struct {

@@ -41,6 +41,9 @@ WHERE c.final_id = @final_id AND p.tenant = @tenant AND p.offset_bytes IS DISTIN
 
 -- Release drops the references of a final upload, and has the parts of partial ones that have ended swept.
 -- name: Release :exec
-WITH released AS (DELETE FROM concats WHERE final_id = @final_id RETURNING partial_id)
+WITH released AS (
+    DELETE FROM concats WHERE final_id = (SELECT f.id FROM uploads AS f WHERE f.id = @final_id AND f.tenant = @tenant)
+    RETURNING partial_id
+)
 UPDATE uploads SET sweep_at = clock_timestamp()
-WHERE id IN (SELECT partial_id FROM released) AND tenant = @tenant AND state = 'gone';
+WHERE id IN (SELECT partial_id FROM released) AND uploads.tenant = @tenant AND state = 'gone';
