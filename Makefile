@@ -64,9 +64,9 @@ build: ## Build bin/sluice, the product, and bin/sluicedev, which runs it with i
 ##@ Prove
 .PHONY: test
 test: deps ## Run every test against a real Postgres and a real S3 server
-	go test -timeout 20m ./...
+	go test -timeout 30m ./...
 	@if [ "$$(go env CGO_ENABLED)" = 1 ]; then \
-		echo go test -race $(CONCURRENT); go test -race -timeout 20m $(CONCURRENT); \
+		echo go test -race $(CONCURRENT); go test -race -timeout 30m $(CONCURRENT); \
 	else echo 'race detector: not run, it needs a C compiler (Debian: apt-get install gcc libc6-dev)'; fi
 
 .PHONY: check
