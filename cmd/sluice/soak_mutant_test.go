@@ -35,7 +35,7 @@ var directed = []struct {
 		[]mutant{
 			{
 				"the fence is removed", "internal/upload/db/ledger.sql.go",
-				[][2]string{{"WHERE id = $4 AND epoch = $5 AND state = 'open' AND offset_bytes = $6", "WHERE id = $4 AND epoch >= $5 AND state = 'open' AND offset_bytes >= $6"}},
+				[][2]string{{"WHERE id = $4 AND tenant = $5 AND epoch = $6 AND state = 'open' AND offset_bytes = $7", "WHERE id = $4 AND tenant = $5 AND epoch >= $6 AND state = 'open' AND offset_bytes >= $7"}},
 			},
 			{
 				"the epoch is not in the key", "internal/upload/writer.go",

@@ -16,7 +16,7 @@ var withoutTenant = map[string]string{
 	"is asked by sluice_system, whose work is all tenants'": `access.DropSessions drop.Busy drop.ClaimAction drop.ClaimListing
 		drop.EndListing drop.Entangled drop.KnownKeys drop.ListSoon drop.LockWatch drop.RecordAction drop.SaveListing drop.WatchOfJob
 		drop.WatchesWaiting drop.YieldListing erasure.ClaimErasure idempotency.DropKeys job.ClaimDelivery job.ClaimStray
-		job.ForgetDeliveries job.ForgetUsage job.Gauges job.ListLimits job.ListRetentions job.ListUneven job.LiveObjects
+		job.ForgetDeliveries job.ForgetUsage job.Gauges job.ListEnded job.ListLimits job.ListRetentions job.ListUneven job.LiveObjects
 		job.LockStranded job.LockStrandedDelivery job.StraySwept job.Unannounce session.DropSessions upload.ClaimCompose
 		upload.ClaimSweep upload.Composed upload.DeletePartsBehindFirst upload.EndExpired upload.ExtendCompose upload.Manifest
 		upload.PartKeys upload.Swept`,
