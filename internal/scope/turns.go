@@ -34,7 +34,7 @@ type lineKey struct{}
 // InLine returns a context that takes turns as one of that line until it is bound to a
 // tenant: for who is not known yet. Lines are kept, so there may not be many.
 func InLine(ctx context.Context, line string) context.Context {
-	return context.WithValue(ctx, lineKey{}, line)
+	return context.WithValue(ctx, lineKey{}, "\x00"+line) // no tenant's name
 }
 
 // TraceAcquireStart implements pgxpool.AcquireTracer: it returns when the turn has come,
@@ -42,10 +42,10 @@ func InLine(ctx context.Context, line string) context.Context {
 func (t *turns) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
 	line, ok := ctx.Value(boundKey{}).(string)
 	if !ok {
-		if line, ok = ctx.Value(lineKey{}).(string); !ok {
-			return ctx
-		}
-		line = "\x00" + line // no tenant's name
+		line, ok = ctx.Value(lineKey{}).(string)
+	}
+	if !ok {
+		return ctx
 	}
 	account := t.share.Of(line)
 	if account.Wait(ctx) != nil {
