@@ -37,7 +37,7 @@ type importCmd struct {
 
 // Validate checks the settings, and finds a missing file before the first one is read.
 func (c *importCmd) Validate() error {
-	errs := []error{c.serverSettings.check(), c.sumSettings.check(), checkTenant(c.Tenant)}
+	errs := []error{c.serverSettings.check(), c.sumSettings.check(), checkTenant("--tenant", c.Tenant)}
 	if digest, err := hex.DecodeString(c.SHA256); c.SHA256 != "" && (err != nil || len(digest) != 32 || len(c.Sources) != 1) {
 		errs = append(errs, errors.New("--sha256: 64 hexadecimal digits, and of one source alone"))
 	}

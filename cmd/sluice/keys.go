@@ -48,18 +48,19 @@ type keysCreateCmd struct {
 
 // Validate checks the settings before anything runs.
 func (c keysCreateCmd) Validate() error {
-	errs := []error{c.databaseSettings.check(), checkTenant(c.Tenant)}
+	errs := []error{c.databaseSettings.check(), checkTenant("--tenant", c.Tenant)}
 	if c.Expires < 0 {
 		errs = append(errs, errors.New("--expires: not below 0"))
 	}
 	return errors.Join(errs...)
 }
 
-func checkTenant(name string) error {
+// checkTenant refuses a name that no tenant can have, as that argument or flag.
+func checkTenant(of, name string) error {
 	if access.ValidTenant(name) {
 		return nil
 	}
-	return fmt.Errorf("tenant: %q is not 1 to 64 letters, digits, and . _ - behind the first", name)
+	return fmt.Errorf("%s: %q is not 1 to 64 letters, digits, and . _ - behind the first", of, name)
 }
 
 // Run makes the key and prints it.

@@ -92,7 +92,7 @@ type tenantsSetCmd struct {
 func (c tenantsSetCmd) Validate() error {
 	err := c.databaseSettings.check()
 	if c.Tenant != job.Everybody {
-		err = errors.Join(err, checkTenant(c.Tenant))
+		err = errors.Join(err, checkTenant("tenant", c.Tenant))
 	}
 	if c.Tenant == job.Everybody && (c.Priority != "" || c.MaxRunning != nil || c.Retention != nil) {
 		err = errors.Join(err, errors.New("tenant: * has no --priority, --max-running or --retention"))

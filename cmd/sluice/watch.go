@@ -74,7 +74,7 @@ type watchAddCmd struct {
 
 // Validate checks the settings before anything runs.
 func (c watchAddCmd) Validate() error {
-	return errors.Join(c.serverSettings.check(), checkTenant(c.Tenant))
+	return errors.Join(c.serverSettings.check(), checkTenant("--tenant", c.Tenant))
 }
 
 // Run adds the watch and prints it.
